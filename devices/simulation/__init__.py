@@ -1,0 +1,1 @@
+"""A seeded city of devices whose readings look like a city's day, with faults as a wrapper around it."""
