@@ -1,0 +1,1 @@
+"""From broker to durable tables: take, decode, write, commit, acknowledge, and account for every reading."""

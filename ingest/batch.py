@@ -1,0 +1,102 @@
+"""The values that travel through ingest: a delivery from the broker, a columnar batch of one stream, a rejection."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.contract import Stream
+
+Column = NDArray[Any]
+"""Values of one SQL column, by field type (missing value in brackets):
+
+number, point   float64 (NaN)
+integer         int64 (MISSING)
+instant         int64 microseconds since 1970 (MISSING)
+boolean         int8: 0, 1 (-1)
+choice          int16 index into the field's choices (-1)
+label           object: str (None)
+"""
+
+MISSING = np.iinfo(np.int64).min
+NO_SEQ = -1
+
+
+class Delivery(NamedTuple):
+    """One message as it came, with what is needed to acknowledge or to answer it."""
+
+    topic: str
+    payload: bytes
+    received: int
+    """microseconds since 1970"""
+    mid: int = 0
+    qos: int = 0
+    epoch: int = 0
+    """number of the connection it came on; an ack must not cross connections"""
+    retain: bool = False
+    redelivered: bool = False
+    """the broker sends it a second time: it may have been taken in before"""
+    response_topic: str | None = None
+    correlation: bytes | None = None
+    reject_id: int | None = None
+    """set when this is a reject put through again"""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """One reading (or one message that cannot be taken apart) that was refused."""
+
+    delivery: Delivery
+    stream: str
+    device: str | None
+    reason: str
+    detail: str
+    payload: bytes
+    item: int | None = None
+    """position in the pack, when it came in one"""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Valid readings of one stream as columns of equal length."""
+
+    stream: Stream
+    device: NDArray[np.int32]
+    """registry keys"""
+    time: NDArray[np.int64]
+    """dateObserved, microseconds since 1970"""
+    seq: NDArray[np.int64]
+    """-1 = none"""
+    received: NDArray[np.int64]
+    """microseconds since 1970"""
+    columns: dict[str, Column]
+    source: NDArray[np.int32]
+    """index of the delivery each reading came in"""
+    item: NDArray[np.int32]
+    """position in its pack, -1 when it came alone"""
+    values: Sequence[Any] = field(default=(), repr=False)
+    """the decoded JSON objects, for the payload of a later rejection; not needed once committed"""
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def take(self, index: NDArray[Any]) -> "Batch":
+        """The readings selected by a boolean mask or by positions."""
+        positions = np.flatnonzero(index) if index.dtype == np.bool_ else index
+        return replace(
+            self,
+            device=self.device[positions],
+            time=self.time[positions],
+            seq=self.seq[positions],
+            received=self.received[positions],
+            columns={name: column[positions] for name, column in self.columns.items()},
+            source=self.source[positions],
+            item=self.item[positions],
+            values=[self.values[i] for i in positions.tolist()] if self.values else (),
+        )
+
+    def bare(self) -> "Batch":
+        """The batch without the decoded objects, which only rejections need."""
+        return replace(self, values=())

@@ -1,0 +1,98 @@
+"""Read a device's birth (``meta``) and its ``status``; pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from devices.contract import Flaw, shown
+from devices.topics import Address
+from devices.units import parse_point
+from ingest.registry import Device
+from ingest.watermark import read_asked
+
+MAX_ATTRIBUTES = 16_384
+MAX_NAME = 256
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.001, 31_536_000.0
+INTERVAL_RIGHT = f"seconds, {SHORTEST_INTERVAL:g}–{LONGEST_INTERVAL:.0f}"
+
+
+@dataclass(frozen=True)
+class Birth:
+    """What a device says of itself; becomes a Device once the database has given it a key."""
+
+    id: str
+    kind: str
+    area: str
+    lon: float | None
+    lat: float | None
+    name: str | None
+    attributes: dict[str, Any]
+
+    def changes(self, device: Device | None) -> bool:
+        """Whether this birth says something the registry does not hold yet."""
+        return device is None or self != Birth(
+            device.id, device.kind, device.area, device.lon, device.lat, device.name, dict(device.attributes)
+        )
+
+
+def read_birth(address: Address, payload: bytes, areas: frozenset[str]) -> Birth | Flaw:
+    """Parse ``{"area": code, "location": {GeoJSON Point}, "name": …, "attributes": {…}}``.
+
+    ``areas`` are the codes of the city. Unknown keys are ignored.
+    """
+    try:
+        body = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        return Flaw("syntax", f"the birth is not JSON: {error}")
+    if not isinstance(body, dict):
+        return Flaw("schema", f"a birth is {shown(body)}, must be a JSON object")
+    area = body.get("area")
+    if not isinstance(area, str) or area not in areas:
+        return Flaw("schema", f"area is {shown(area)}, must be the code of an area of this city, such as a street's")
+    name = body.get("name")
+    if not (name is None or (isinstance(name, str) and len(name) <= MAX_NAME and "\x00" not in name)):
+        return Flaw("schema", f"name is {shown(name)}, must be text of at most {MAX_NAME} characters")
+    lon = lat = None
+    if body.get("location") is not None:
+        try:
+            lon, lat = parse_point(body["location"])
+        except ValueError:
+            return Flaw("schema", f"location is {shown(body['location'])}, must be a GeoJSON Point in WGS84")
+    attributes = {} if body.get("attributes") is None else body["attributes"]
+    flaw = attributes_flaw(attributes)
+    return flaw or Birth(address.device, address.kind, area, lon, lat, name, attributes)
+
+
+def attributes_flaw(attributes: Any) -> Flaw | None:
+    """Why something cannot be a device's attributes; None if it can."""
+    if not isinstance(attributes, dict):
+        return Flaw("schema", f"attributes is {shown(attributes)}, must be a JSON object")
+    try:
+        text = orjson.dumps(attributes)
+    except orjson.JSONEncodeError as error:
+        return Flaw("schema", f"attributes cannot be kept as JSON: {error}")
+    if len(text) > MAX_ATTRIBUTES or b"\\u0000" in text:
+        return Flaw("schema", f"attributes has {len(text)} bytes, must be at most {MAX_ATTRIBUTES}, without NUL")
+    interval = attributes.get("reportingInterval")
+    if interval is not None and not is_interval(interval):
+        return Flaw("schema", f"attributes.reportingInterval is {shown(interval)}, must be {INTERVAL_RIGHT}")
+    measures = attributes.get("measures")
+    if measures is not None and not (isinstance(measures, list) and all(isinstance(m, str) for m in measures)):
+        return Flaw("schema", f"attributes.measures is {shown(measures)}, must be a list of field names")
+    try:
+        read_asked(attributes)
+    except ValueError as error:
+        return Flaw("schema", str(error))
+    return None
+
+
+def is_interval(value: Any) -> bool:
+    """Whether something can be a device's ``reportingInterval``: of what is shorter, a day would expect too many."""
+    return type(value) in (int, float) and SHORTEST_INTERVAL <= value <= LONGEST_INTERVAL
+
+
+def read_status(payload: bytes) -> str | Flaw:
+    """Parse ``online`` or ``offline``, plain or as a JSON string."""
+    text = payload.strip(b'" \r\n\t').decode("utf-8", "replace")
+    return text if text in ("online", "offline") else Flaw("schema", f"status is {shown(text)}, must be online|offline")

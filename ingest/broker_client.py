@@ -1,0 +1,138 @@
+"""paho with a receive path of its own: many packets a read, messages handed over without paho's objects, acks in bulk.
+
+paho reads every packet with a ``select`` and one ``recv`` per header byte, builds three objects a message, and sends
+every ack with a system call of its own. Here up to 64 KiB are read at once and PUBLISH packets are taken apart in
+place; every other packet goes to paho's own handlers, and so do connecting, keeping alive, reconnecting and sending.
+The overridden names are private in paho 2.2: ``_packet_read``, ``_packet_handle``, ``_packet_queue``, ``_in_packet``.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.exception import MalformedPacket
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+log = logging.getLogger(__name__)
+
+READ_BYTES = 65_536
+_PUBLISH, _PUBACK = 3, 0x40
+_LARGEST_LENGTH_BYTES = 4
+
+Receive = Callable[[bytes, bytes, int, int, bool, bool, Properties | None], None]
+"""topic (as sent), payload, packet id, QoS, retain, DUP, properties if there are any"""
+
+
+class BrokerClient(mqtt.Client):
+    """A paho client, MQTT 5 with manual acknowledgement, whose messages go to ``receive`` in the network thread."""
+
+    def __init__(self, *arguments: Any, receive: Receive, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._receive = receive
+        self._unread = b""
+
+    def reconnect(self) -> MQTTErrorCode:
+        """Connect anew; half a packet of the last connection is forgotten with it."""
+        self._unread = b""
+        return super().reconnect()
+
+    def ack_all(self, packet_ids: Sequence[int]) -> None:
+        """Acknowledge QoS 1 messages in this order, with one packet queue entry and one write for all."""
+        if packet_ids:
+            acks = b"".join([b"\x40\x02" + packet_id.to_bytes(2, "big") for packet_id in packet_ids])
+            self._packet_queue(_PUBACK, acks, packet_ids[-1], 0)
+
+    def _packet_read(self) -> MQTTErrorCode:
+        """Read what there is, and handle all complete packets of it."""
+        assert self._sock is not None
+        try:
+            data = self._sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return MQTTErrorCode.MQTT_ERR_AGAIN
+        except OSError as error:
+            log.info("reading from the broker failed: %s", error)
+            return MQTTErrorCode.MQTT_ERR_CONN_LOST
+        if not data:
+            return MQTTErrorCode.MQTT_ERR_CONN_LOST
+        with self._msgtime_mutex:
+            self._last_bytes_received = time.monotonic()
+        data = self._unread + data if self._unread else data
+        try:
+            return self._handle_packets(data)
+        except (MalformedPacket, IndexError, ValueError) as error:
+            log.error("the broker sent a packet that cannot be read: %s", error)
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+
+    def _handle_packets(self, data: bytes) -> MQTTErrorCode:
+        position, size = 0, len(data)
+        while size - position >= 2:
+            header, length, start = data[position], data[position + 1], position + 2
+            if length > 127:
+                found = _long_length(data, position + 1)
+                if found is None:
+                    break
+                length, start = found
+            end = start + length
+            if end > size:
+                break
+            if header >> 4 == _PUBLISH:
+                self._deliver(header, data, start, end)
+            else:
+                result = self._leave_to_paho(header, data[start:end])
+                if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    return result
+            position = end
+        self._unread = data[position:]
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _deliver(self, header: int, data: bytes, start: int, end: int) -> None:
+        position = start + 2 + int.from_bytes(data[start : start + 2], "big")
+        topic = data[start + 2 : position]
+        qos, packet_id = header >> 1 & 3, 0
+        if qos:
+            packet_id = int.from_bytes(data[position : position + 2], "big")
+            position += 2
+        properties = None
+        if data[position]:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho
+            _, length = properties.unpack(data[position:end])  # type: ignore[no-untyped-call]  # paho
+            position += length
+        else:
+            position += 1
+        if position > end:
+            raise ValueError(f"a PUBLISH packet of {end - start} bytes is too short for its parts")
+        try:
+            self._receive(topic, data[position:end], packet_id, qos, bool(header & 1), bool(header & 8), properties)
+        except Exception:
+            # An exception here would end the network thread; what was not queued comes again with the next connection.
+            log.exception("a message on %s could not be taken", topic)
+
+    def _leave_to_paho(self, header: int, body: bytes) -> MQTTErrorCode:
+        self._in_packet = {
+            "command": header,
+            "have_remaining": 1,
+            "remaining_count": [],
+            "remaining_mult": 1,
+            "remaining_length": len(body),
+            "packet": bytearray(body),
+            "to_process": 0,
+            "pos": 0,
+        }
+        return self._packet_handle()
+
+
+def _long_length(data: bytes, position: int) -> tuple[int, int] | None:
+    """A packet's length of several bytes and where it ends; None when it is not all there."""
+    length = 0
+    for count in range(_LARGEST_LENGTH_BYTES):
+        if position + count >= len(data):
+            return None
+        byte = data[position + count]
+        length |= (byte & 127) << 7 * count
+        if byte < 128:
+            return length, position + count + 1
+    raise ValueError("a packet's length has more than four bytes")

@@ -1,0 +1,76 @@
+"""The registry's SQL: read devices, and give births their keys."""
+
+from collections.abc import Collection, Iterable, Mapping
+from sys import intern
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from ingest.birth import Birth
+from ingest.registry import Device
+
+_NO_ATTRIBUTES: dict[str, Any] = {}
+
+
+def load_devices(connection: psycopg.Connection) -> list[Device]:
+    """All registered devices."""
+    rows = connection.execute("SELECT key, id, kind, area, lon, lat, name, attributes FROM devices ORDER BY key")
+    return list(map(_device, rows))
+
+
+def find_devices(connection: psycopg.Connection, ids: Collection[str]) -> list[Device]:
+    """The registered ones among ``ids``."""
+    rows = connection.execute(
+        "SELECT key, id, kind, area, lon, lat, name, attributes FROM devices WHERE id = ANY(%s)", [list(ids)]
+    )
+    return list(map(_device, rows))
+
+
+def _device(row: tuple[Any, ...]) -> Device:
+    """A device whose kind, area and empty attributes are the same objects for all: there may be a million."""
+    key, name, kind, area, lon, lat, shown_name, attributes = row
+    return Device(key, name, intern(kind), intern(area), lon, lat, shown_name, attributes or _NO_ATTRIBUTES)
+
+
+def register(connection: psycopg.Connection, births: Iterable[Birth]) -> list[Device]:
+    """Insert or update devices from their births; returns them with their keys.
+
+    Of several births of one device the last counts; all must have the kind it is registered with.
+    """
+    latest = {birth.id: birth for birth in births}
+    rows: list[Any] = [(b.id, b.kind, b.area, b.lon, b.lat, b.name, Jsonb(b.attributes)) for b in latest.values()]
+    devices: list[Device] = []
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO devices (id, kind, area, lon, lat, name, attributes) VALUES (%s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (id) DO UPDATE SET area = excluded.area, lon = excluded.lon, lat = excluded.lat,"
+            " name = excluded.name, attributes = excluded.attributes, updated_at = now()"
+            " RETURNING key, id, kind, area, lon, lat, name, attributes",
+            rows,
+            returning=True,
+        )
+        while rows:
+            devices += map(_device, cursor.fetchall())
+            if not cursor.nextset():
+                break
+    return devices
+
+
+def registered_since(connection: psycopg.Connection, instants: Mapping[str, int]) -> set[str]:
+    """The devices (by id) whose entry was written after the instant given for each (µs since 1970)."""
+    rows = connection.execute(
+        "SELECT d.id FROM devices d JOIN unnest(%s::text[], %s::bigint[]) AS i(id, micros) USING (id)"
+        " WHERE d.updated_at > timestamptz 'epoch' + i.micros * interval '1 microsecond'",
+        [list(instants), list(instants.values())],
+    )
+    return {row[0] for row in rows}
+
+
+def set_status(connection: psycopg.Connection, statuses: dict[str, str]) -> None:
+    """Note which devices said ``online`` or ``offline`` (by id)."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE devices SET status = %s, updated_at = now() WHERE id = %s AND status IS DISTINCT FROM %s",
+            [(status, device, status) for device, status in statuses.items()],
+        )

@@ -1,0 +1,199 @@
+"""One piece of ingest's work against the database: register, decode, commit; tried once, safe to try again."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+import psycopg
+
+from devices.contract import Flaw
+from devices.topics import Address, Topics, device_flaw
+from ingest.batch import Batch, Delivery, Rejection
+from ingest.database_link import DatabaseLink
+from ingest.decoder import Decoded, Decoder, refuse
+from ingest.look_ahead import LookAhead
+from ingest.marks import marked_spans
+from ingest.numbering import Numbers, settled_numbers
+from ingest.registrar import Registrar
+from ingest.registry import Device, Registry
+from ingest.rejects import fetch_rejects
+from ingest.writer import Doubt, SpoolMark, Take, Written, write
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What processing gets: readings that are durable, and devices that are new or changed."""
+
+    batches: list[Batch] = field(default_factory=list)
+    devices: list[Device] = field(default_factory=list)
+    transaction: int = 0
+    """PostgreSQL's id of the transaction that holds the readings"""
+    marked: list[tuple[int, int]] = field(default_factory=list)
+    """spans (µs, ends included) whose readings were marked bad or unmarked"""
+
+
+class Intake:
+    """Takes deliveries into the database and hands on what is new."""
+
+    def __init__(
+        self,
+        link: DatabaseLink,
+        topics: Topics,
+        registry: Registry,
+        registrar: Registrar,
+        hand_on: Callable[[Committed], None],
+    ) -> None:
+        self._link = link
+        self._topics = topics
+        self._registry = registry
+        self._registrar = registrar
+        self._hand_on = hand_on
+        self._decoder = Decoder(topics)
+        self._ahead = LookAhead(self._decoder, registry)
+        self._repeats = False
+        """whether the last take held something a second time"""
+        self.doubt: Doubt | None = None
+        """set when the last ``take_in`` failed between its COMMIT and the answer"""
+
+    def close(self) -> None:
+        """End what runs beside."""
+        self._ahead.close()
+
+    def take_in(
+        self,
+        deliveries: Sequence[Delivery],
+        *,
+        doubt: Doubt | None = None,
+        spooled: SpoolMark | None = None,
+        upcoming: Sequence[Delivery] = (),
+    ) -> Written:
+        """Commit deliveries. ``doubt`` is that of an earlier try; ``spooled``: how far this moves the spool;
+        ``upcoming``: what the next call will bring, to begin with while the database commits.
+
+        Raises DatabaseAwayError; what was not committed then can be taken in again.
+        """
+        self.doubt = doubt
+        live = [delivery for delivery in deliveries if self._is_live(delivery)]
+        self._announce(self._registrar.look_up(self._announced(live)))
+        live += self._to_replay(live)
+        marked = self._marked(live)
+        registration = self._registrar.register(live, self._decoder.address)
+        self._announce(registration.devices)
+        replayed = frozenset(d.reject_id for d in registration.done if d.reject_id is not None)
+        decoded = self._ahead.claim(deliveries)
+        decoded = self._decode(live, decoded if len(live) == len(deliveries) else None)
+        self._ahead.start(upcoming)
+        written = self._write(live, decoded, registration.rejections, replayed, doubt, spooled)
+        self.doubt = None
+        if marked:
+            self._hand_on(Committed(marked=marked))
+        return written
+
+    def register(self, deliveries: Sequence[Delivery]) -> None:
+        """Carry out births ahead of their turn; refusals are left to their turn."""
+        self._announce(self._registrar.register(deliveries, self._decoder.address).devices)
+
+    def _announce(self, devices: list[Device]) -> None:
+        if devices:
+            self._hand_on(Committed(devices=devices))
+
+    def _is_live(self, delivery: Delivery) -> bool:
+        """Not one that the broker had retained; of those only births and statuses are still true."""
+        if not delivery.retain:
+            return True
+        address = self._decoder.address(delivery.topic)
+        return isinstance(address, Address) and address.channel in ("meta", "status")
+
+    def _announced(self, deliveries: Sequence[Delivery]) -> list[str]:
+        """Devices that the api has registered or changed."""
+        topic = self._topics.command("registry")
+        named = [i for d in deliveries if d.topic == topic for i in _listed(d.payload, "devices")]
+        return [i for i in named if isinstance(i, str) and device_flaw(i) is None]
+
+    def _to_replay(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Rejects that the api wants put through again."""
+        topic = self._topics.command("replay")
+        named = [i for d in deliveries if d.topic == topic for i in _listed(d.payload, "rejects")]
+        ids = {i for i in named if type(i) is int and 0 < i < 2**63}
+        return self._link.do(lambda connection: fetch_rejects(connection, sorted(ids))) if ids else []
+
+    def _marked(self, deliveries: Sequence[Delivery]) -> list[tuple[int, int]]:
+        """Spans of the marks that the api has set or lifted."""
+        topic = self._topics.command("marks")
+        named = [i for d in deliveries if d.topic == topic for i in _listed(d.payload, "marks")]
+        ids = {i for i in named if type(i) is int and 0 < i < 2**63}
+        return self._link.do(lambda connection: marked_spans(connection, sorted(ids))) if ids else []
+
+    def _write(
+        self,
+        deliveries: Sequence[Delivery],
+        decoded: Decoded,
+        rejections: Sequence[Rejection],
+        replayed: frozenset[int],
+        doubt: Doubt | None = None,
+        spooled: SpoolMark | None = None,
+    ) -> Written:
+        """Commit; ``rejections`` are refused births, ``replayed`` the rejects settled by registration."""
+        decoded.rejections += rejections
+        take = Take(deliveries, decoded, replayed, doubt, spooled, self._numbers(decoded))
+        take.repeats_likely = self._repeats or spooled is not None or any(d.redelivered for d in deliveries)
+        try:
+            return self._commit(take)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            log.error("the database refused a take that validation let pass: %s", error)
+            if len(deliveries) == 1:
+                return self._refuse(deliveries[0], rejections, spooled, error)
+        half = len(deliveries) // 2
+        first, second = deliveries[:half], deliveries[half:]
+        one = self._write(first, self._decode(first), rejections, replayed)
+        other = self._write(second, self._decode(second), [], replayed, spooled=spooled)
+        return one.joined(other)
+
+    def _commit(self, take: Take) -> Written:
+        try:
+            written = self._link.do(lambda connection: write(connection, take))
+        finally:
+            self.doubt = take.in_doubt
+        self._repeats = written.duplicate > 0 or any(refused.reason == "conflict" for refused in written.rejections)
+        self.hand_on(written)
+        return written
+
+    def hand_on(self, written: Written) -> None:
+        """Give processing what a transaction holds, once it is known to be committed."""
+        if written.batches:
+            self._hand_on(Committed([batch.bare() for batch in written.batches], transaction=written.transaction))
+
+    def _refuse(
+        self, delivery: Delivery, rejections: Sequence[Rejection], spooled: SpoolMark | None, error: psycopg.Error
+    ) -> Written:
+        """Reject the one message that the database does not take."""
+        address = self._decoder.address(delivery.topic)
+        flaw = Flaw("schema", f"the database refused the message: {str(error).splitlines()[0]}")
+        refused = refuse(delivery, address if isinstance(address, Address) else None, flaw)
+        alone = Decoded(rejections=[*rejections, refused])
+        return self._commit(Take([delivery], alone, spooled=spooled, numbers=self._numbers(alone)))
+
+    def _numbers(self, decoded: Decoded) -> list[Numbers]:
+        return settled_numbers(decoded, self._registry, self._decoder.address)
+
+    def _decode(self, deliveries: Sequence[Delivery], decoded: Decoded | None = None) -> Decoded:
+        """``decoded``: what was found ahead of time."""
+        if decoded is None:
+            decoded = self._decoder.decode(deliveries, self._registry)
+        found = self._registrar.look_up([i for i in decoded.unknown_devices if self._registry.get(i) is None])
+        if found:
+            self._announce(found)
+            decoded = self._decoder.decode(deliveries, self._registry)
+        return decoded
+
+
+def _listed(payload: bytes, key: str) -> list[object]:
+    try:
+        body = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return []
+    listed = body.get(key) if isinstance(body, dict) else None
+    return listed if isinstance(listed, list) else []

@@ -1,0 +1,197 @@
+"""Ingest's loop: carries out what the protocol asks for.
+
+Nothing is acknowledged before the database has committed it or the spool has synced it to disk.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from devices.topics import Topics
+from ingest.answers import RateLimit, answer
+from ingest.backlog import Backlog
+from ingest.batch import Rejection
+from ingest.database_link import DatabaseAwayError, DatabaseLink
+from ingest.device_store import load_devices
+from ingest.intake import Committed, Intake
+from ingest.protocol import Ack, Commit, Drain, Effect, Probe, Protocol
+from ingest.protocol import Spool as SpoolWork
+from ingest.registrar import Registrar
+from ingest.registry import Registry
+from ingest.spool import DEFAULT_QUOTA, Spool, SpoolFullError
+from ingest.subscriber import Subscriber
+from ingest.teller import Teller
+from ingest.writer import Doubt, Written
+
+log = logging.getLogger(__name__)
+
+MOST_MESSAGES = 2_500
+_MOST_TAKEN = 5_000
+_MOST_WAITING = 20_000
+
+
+@dataclass
+class Counters:
+    """Since the start of the process; read by health and metrics."""
+
+    messages: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+
+
+class IngestService:
+    """Owns the database connection, the registry and the spool; runs in one thread."""
+
+    def __init__(
+        self,
+        *,
+        subscriber: Subscriber,
+        database_url: str,
+        topics: Topics,
+        areas: frozenset[str],
+        registration: Literal["open", "closed"],
+        hand_on: Callable[[Committed], None],
+        spool_folder: Path,
+        spool_quota: int = DEFAULT_QUOTA,
+        ready: threading.Event | None = None,
+    ) -> None:
+        """``ready``: the database is left alone until it is set; meanwhile the spool takes what comes."""
+        self.counters = Counters()
+        self.link = DatabaseLink(database_url)
+        self._stop = threading.Event()
+        self._ready = ready
+        self._subscriber = subscriber
+        self._topics = topics
+        self._registry = Registry()
+        self._registry_loaded = False
+        registrar = Registrar(self.link, self._registry, areas, registration)
+        self._hand_on = hand_on
+        self._intake = Intake(self.link, topics, self._registry, registrar, hand_on)
+        self.spool = Spool(spool_folder, quota=spool_quota)
+        self._backlog = Backlog(self.spool, self.link, self._intake)
+        self.protocol = Protocol(most=MOST_MESSAGES, spooled=self._backlog.spooled_before(), database_away=True)
+        self._doubts: dict[int, Doubt] = {}
+        self._answers = RateLimit(rate=200, burst=2_000)
+        self._teller = Teller(subscriber, topics, self._registry, self.link)
+
+    @property
+    def pending(self) -> int:
+        """Messages received and in no table yet: in memory or in the spool."""
+        return self._subscriber.waiting + self.protocol.pending + self.protocol.spooled
+
+    @property
+    def watermarks(self) -> int:
+        """How many devices and streams are told what is committed."""
+        return len(self._teller)
+
+    def stop(self) -> None:
+        """Finish the work in hand and return from ``run``."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Work until ``stop``. Raises what cannot be retried, such as a schema that does not fit."""
+        effects: deque[Effect] = deque()
+        try:
+            while not self._stop.is_set():
+                self._note_connection()
+                effects.extend(self._listen(busy=bool(effects)))
+                if effects:
+                    effects.extend(self._carry_out(effects.popleft()))
+                self._teller.work(database_away=self.protocol.database_away)
+        finally:
+            self._intake.close()
+            self.link.close()
+            self.spool.close()
+
+    def _listen(self, *, busy: bool) -> list[Effect]:
+        """Take what the broker delivered; does not wait while there is work to do."""
+        if self.protocol.waiting < _MOST_WAITING:
+            deliveries = self._subscriber.take(_MOST_TAKEN, timeout=0.0 if busy else 0.1)
+            if deliveries:
+                self.counters.messages += len(deliveries)
+                return self.protocol.delivered(deliveries, time.monotonic())
+        elif not busy:
+            self._stop.wait(0.1)
+        return self.protocol.tick(time.monotonic())
+
+    def _carry_out(self, effect: Effect) -> list[Effect]:
+        if isinstance(effect, Ack):
+            self._subscriber.ack(effect.deliveries)
+            return []
+        if isinstance(effect, SpoolWork):
+            return self._keep(effect)
+        try:
+            return self._reach_database(effect)
+        except DatabaseAwayError:
+            if isinstance(effect, Commit) and self._intake.doubt is not None:
+                self._doubts[effect.take] = self._intake.doubt
+            return self.protocol.commit_failed(time.monotonic())
+
+    def _reach_database(self, work: Commit | Drain | Probe) -> list[Effect]:
+        if isinstance(work, Probe):
+            self._probe()
+            return self.protocol.probe_ok(time.monotonic())
+        if isinstance(work, Drain):
+            moved, written = self._backlog.move()
+            self._account(written)
+            return self.protocol.drained(moved, time.monotonic())
+        written = self._intake.take_in(
+            work.deliveries, doubt=self._doubts.get(work.take), upcoming=self.protocol.upcoming()
+        )
+        self._doubts.pop(work.take, None)
+        self._note_connection()
+        effects = self.protocol.commit_ok(time.monotonic())
+        acks = [effect for effect in effects if isinstance(effect, Ack)]
+        for ack in acks:  # before the answers, which may take a moment
+            self._subscriber.ack(ack.deliveries)
+        self._account(written)
+        return [effect for effect in effects if not isinstance(effect, Ack)]
+
+    def _probe(self) -> None:
+        if self._ready is not None and not self._ready.is_set():
+            raise DatabaseAwayError("processing has not restored its horizon yet")
+        if not self._registry_loaded:
+            devices = self.link.do(load_devices)
+            self._registry.update(devices)
+            self._hand_on(Committed(devices=devices))  # some may be newer than what processing has restored
+            self._registry_loaded = True
+        self.link.do(lambda connection: connection.execute("SELECT 1"))
+        self._backlog.register_ahead()
+
+    def _keep(self, work: SpoolWork) -> list[Effect]:
+        try:
+            self._backlog.keep(work.deliveries, self._doubts.get(work.take))
+        except SpoolFullError as error:
+            if not self.protocol.spool_full:
+                log.error("%s: nothing more is acknowledged until the database is back", error)
+            return self.protocol.spool_refused(time.monotonic())
+        self._doubts.pop(work.take, None)
+        self._note_connection()
+        return self.protocol.spooled_ok(time.monotonic())
+
+    def _note_connection(self) -> None:
+        """Which connection acks go to; one that came up while work was under way counts too."""
+        self.protocol.connection(self._subscriber.epoch)
+
+    def _account(self, written: Written | None) -> None:
+        if written is None:
+            return
+        self.counters.stored += written.stored
+        self.counters.duplicate += written.duplicate
+        self.counters.rejected += written.rejected
+        self._answer(written.rejections)
+        self._teller.moved(written.watermarks)
+
+    def _answer(self, rejections: Sequence[Rejection]) -> None:
+        for rejection in rejections:
+            if rejection.delivery.reject_id is not None:
+                continue  # whoever asked for the replay reads the outcome in the rejects
+            reply = answer(rejection, self._topics)
+            if reply is not None and self._answers.allow(time.monotonic()):
+                self._subscriber.publish(*reply, qos=1, correlation=rejection.delivery.correlation)

@@ -1,0 +1,252 @@
+"""Write a decoded take in one transaction: readings, rejects and the ledger, or nothing at all."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import psycopg
+from psycopg.errors import UniqueViolation
+
+from ingest.batch import Batch, Delivery, Rejection
+from ingest.conflict import refuse_conflict
+from ingest.decoder import Decoded
+from ingest.identity import Repeats
+from ingest.numbering import Numbers
+from ingest.reading_store import store_new, store_readings, stored_values
+from ingest.redelivery import Refused, in_question, rows_not_refused, without_refused
+from ingest.rejects import insert_rejections, keep_refused, refused_before, resolve
+from ingest.watermark_store import Standing, move_watermarks
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a committed transaction holds."""
+
+    batches: list[Batch]
+    """the readings that are new in the database"""
+    rejections: list[Rejection]
+    stored: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    transaction: int = 0
+    """PostgreSQL's id of the transaction; of the later one where two are joined"""
+    watermarks: Sequence[Standing] = ()
+    """where the watermarks of numbered readings stand, of those devices that asked"""
+
+    def joined(self, other: "Written") -> "Written":
+        """What this and another transaction hold together."""
+        return Written(
+            self.batches + other.batches,
+            self.rejections + other.rejections,
+            self.stored + other.stored,
+            self.duplicate + other.duplicate,
+            self.rejected + other.rejected,
+            max(self.transaction, other.transaction),
+            [*self.watermarks, *other.watermarks],
+        )
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A transaction whose COMMIT was sent but not answered, and what it holds if it was done."""
+
+    transaction: int
+    outcome: Written
+
+
+@dataclass(frozen=True)
+class SpoolMark:
+    """How far a spool is moved into the tables by a take."""
+
+    spool: UUID
+    segment: int
+    offset: int
+
+
+@dataclass
+class Take:
+    """A decoded take on its way into the database."""
+
+    deliveries: Sequence[Delivery]
+    decoded: Decoded
+    registered: Collection[int] = ()
+    """ids of rejects put through again that were births or statuses and are done"""
+    in_doubt: Doubt | None = None
+    spooled: SpoolMark | None = None
+    numbers: Sequence[Numbers] = ()
+    """sequence numbers that are settled by this take"""
+    repeats_likely: bool = False
+    """some of it may well be stored already, so that trying without a look is in vain"""
+
+
+@dataclass
+class _Account:
+    """How the readings of a take ended, by stream and by delivery."""
+
+    stored: Counter[str] = field(default_factory=Counter)
+    duplicate: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    stored_from: set[int] = field(default_factory=set)
+    duplicate_from: set[int] = field(default_factory=set)
+
+
+def write(connection: psycopg.Connection, take: Take) -> Written:
+    """Commit a take and return what is new. Raises psycopg's errors; then nothing of it is in the database.
+
+    One case stays open: the connection breaks between COMMIT and its answer. Writing the same take again, over a new
+    connection, finds out and never stores or counts it twice.
+    """
+    if take.in_doubt is not None:
+        if was_committed(connection, take.in_doubt.transaction):
+            return take.in_doubt.outcome
+        take.in_doubt = None
+    if not take.repeats_likely:
+        try:
+            return _write(connection, take, all_new=True)
+        except UniqueViolation:
+            pass  # some of it is stored already: find out which
+    return _write(connection, take, all_new=False)
+
+
+def _write(connection: psycopg.Connection, take: Take, *, all_new: bool) -> Written:
+    """``all_new`` spares the database to find out what it holds already; raises UniqueViolation where it does."""
+    account = _Account()
+    rejections = list(take.decoded.rejections)
+    store = store_new if all_new else store_readings
+    with connection.transaction():
+        known = refused_before(connection, in_question(take.deliveries, from_spool=take.spooled is not None))
+        stored = [_store(connection, batch, take, known, account, rejections, store) for batch in take.decoded.batches]
+        rejections = without_refused(rejections, known, account.duplicate)
+        kept = _settle_replays(connection, take, rejections, account)
+        insert_rejections(connection, kept)
+        account.rejected.update(rejection.stream for rejection in kept)
+        _move_ledger(connection, account, take.decoded.unknown_fields)
+        watermarks = move_watermarks(connection, take.numbers)
+        row = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+        assert row is not None
+        written = Written(
+            batches=[batch for batch in stored if len(batch)],
+            rejections=rejections,
+            stored=account.stored.total(),
+            duplicate=account.duplicate.total(),
+            rejected=len(kept),
+            transaction=row[0],
+            watermarks=watermarks,
+        )
+        if take.spooled is not None:
+            move_spool(connection, take.spooled)
+        take.in_doubt = Doubt(written.transaction, written)
+    return written
+
+
+def move_spool(connection: psycopg.Connection, mark: SpoolMark) -> None:
+    """Note how far a spool was moved."""
+    connection.execute(
+        'INSERT INTO spool_positions (spool, segment, "offset") VALUES (%s, %s, %s)'
+        ' ON CONFLICT (spool) DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset",'
+        " moved_at = now()",
+        [mark.spool, mark.segment, mark.offset],
+    )
+
+
+def spool_mark(connection: psycopg.Connection, spool: UUID) -> SpoolMark:
+    """How far a spool was moved; its beginning when nothing was."""
+    row = connection.execute('SELECT segment, "offset" FROM spool_positions WHERE spool = %s', [spool]).fetchone()
+    return SpoolMark(spool, *(row or (0, 0)))
+
+
+def was_committed(connection: psycopg.Connection, transaction: int) -> bool:
+    """Whether a transaction of an earlier connection was committed; raises while it is still in progress."""
+    row = connection.execute("SELECT pg_xact_status(%s::text::xid8)", [str(transaction)]).fetchone()
+    status = row[0] if row else None
+    if status == "in progress":
+        raise psycopg.OperationalError(f"transaction {transaction} of a broken connection is still in progress")
+    return bool(status == "committed")
+
+
+def _store(
+    connection: psycopg.Connection,
+    batch: Batch,
+    take: Take,
+    known: Refused,
+    account: _Account,
+    rejections: list[Rejection],
+    store: Callable[[psycopg.Connection, Batch], Repeats],
+) -> Batch:
+    """Store a batch; enter duplicates into the account and conflicts into the rejections; return what is new."""
+    name = batch.stream.name
+    if known.items:
+        size = len(batch)
+        batch = rows_not_refused(batch, take.deliveries, known)
+        account.duplicate[name] += size - len(batch)
+        if not len(batch):
+            return batch
+    repeats = store(connection, batch)
+    if repeats.duplicate.any():
+        account.duplicate[name] += int(repeats.duplicate.sum())
+        account.duplicate_from.update(batch.source[repeats.duplicate].tolist())
+    if repeats.conflict.any():
+        refused = batch.take(repeats.conflict)
+        stored = stored_values(connection, refused)
+        rejections += [refuse_conflict(refused, row, old, take.deliveries) for row, old in enumerate(stored)]
+        assert len(stored) == len(refused)
+    new = batch if repeats.new.all() else batch.take(repeats.new)
+    account.stored[name] += len(new)
+    account.stored_from.update(new.source.tolist())
+    return new
+
+
+def _settle_replays(
+    connection: psycopg.Connection, take: Take, rejections: list[Rejection], account: _Account
+) -> list[Rejection]:
+    """Resolve the rejects that were put through again; return the rejections that are new.
+
+    A reject that fails again keeps its place in the ledger, with the reason of today.
+    """
+    failed: dict[int, Rejection] = {}
+    for rejection in rejections:
+        if rejection.delivery.reject_id is not None:
+            failed.setdefault(rejection.delivery.reject_id, rejection)
+    refused_again = set()
+    for source, delivery in enumerate(take.deliveries):
+        reject_id = delivery.reject_id
+        if reject_id is None:
+            continue
+        if reject_id in take.registered:
+            stream = resolve(connection, reject_id, "stored")
+            if stream is not None:
+                account.rejected[stream] -= 1
+                account.stored[stream] += 1
+        elif source in account.stored_from or source in account.duplicate_from:
+            stream = resolve(connection, reject_id, "stored" if source in account.stored_from else "duplicate")
+            if stream is not None:
+                account.rejected[stream] -= 1
+        elif reject_id in failed:
+            refused_again.add(reject_id)
+            keep_refused(connection, reject_id, failed[reject_id])
+    return [r for r in rejections if r.delivery.reject_id not in refused_again]
+
+
+def _move_ledger(connection: psycopg.Connection, account: _Account, unknown_fields: dict[str, int]) -> None:
+    touched = sorted({*account.stored, *account.duplicate, *account.rejected, *unknown_fields})
+    with connection.cursor() as cursor:
+        # Apart, because an insert's own row must pass the checks also where it only leads to an update.
+        cursor.executemany(
+            "INSERT INTO ledger (stream) VALUES (%s) ON CONFLICT (stream) DO NOTHING",
+            [(stream,) for stream in touched],
+        )
+        cursor.executemany(
+            "UPDATE ledger SET stored = stored + %s, duplicate = duplicate + %s, rejected = rejected + %s,"
+            " unknown_fields = unknown_fields + %s WHERE stream = %s",
+            [
+                (
+                    account.stored[stream],
+                    account.duplicate[stream],
+                    account.rejected[stream],
+                    unknown_fields.get(stream, 0),
+                    stream,
+                )
+                for stream in touched
+            ],
+        )

@@ -1,0 +1,65 @@
+"""Work against a database that fails, hangs, is slow, or has forgotten the connection."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from ingest.database_link import APPLICATION, DatabaseAwayError, DatabaseLink
+from tests.torture.proxy import Proxy
+
+
+@pytest.fixture
+def wire(database_url: str) -> Iterator[Proxy]:
+    proxy = Proxy(int(database_url.rpartition("/")[0].rpartition(":")[2]))
+    yield proxy
+    proxy.close()
+
+
+def through(url: str, wire: Proxy) -> str:
+    place, _, name = url.rpartition("/")
+    return f"{place.rpartition(':')[0]}:{wire.port}/{name}"
+
+
+def one(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT 1").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_slow_work_is_waited_for(database_url: str) -> None:
+    link = DatabaseLink(database_url, patience=0.3)
+    link.do(lambda connection: connection.execute("SELECT pg_sleep(2)"))
+    assert link.errors == 0
+    link.close()
+
+
+def test_a_connection_that_the_server_never_hears_of_again_is_cut_and_replaced(database_url: str, wire: Proxy) -> None:
+    link = DatabaseLink(through(database_url, wire), patience=0.3)
+    assert link.do(one) == 1
+    wire.forget()
+    with pytest.raises(DatabaseAwayError):
+        link.do(one)
+    assert link.do(one) == 1
+    link.close()
+
+
+def test_a_server_that_does_not_answer_anybody_is_given_up(database_url: str, wire: Proxy) -> None:
+    link = DatabaseLink(through(database_url, wire), patience=0.3)
+    assert link.do(one) == 1
+    wire.stall()
+    with pytest.raises(DatabaseAwayError):
+        link.do(one)
+    wire.heal()
+    assert link.do(one) == 1
+    link.close()
+
+
+def test_what_an_earlier_connection_left_open_does_not_hold_up_the_next(database_url: str) -> None:
+    with psycopg.connect(database_url, application_name=APPLICATION) as forgotten:
+        forgotten.execute("LOCK TABLE ledger")
+        link = DatabaseLink(database_url)
+        link.do(lambda connection: connection.execute("INSERT INTO ledger (stream) VALUES ('x')"))
+        link.close()
+        with pytest.raises(psycopg.OperationalError):
+            forgotten.execute("SELECT 1")

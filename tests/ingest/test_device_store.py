@@ -1,0 +1,93 @@
+"""The registry in SQL: births get keys and keep them, the last word counts, what is asked for is found."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from ingest.birth import Birth
+from ingest.database import connect
+from ingest.device_store import find_devices, load_devices, register, set_status
+from ingest.registry import Device, Registry
+
+STREET = "310104003"
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[psycopg.Connection]:
+    with connect(database_url) as connection:
+        connection.autocommit = True
+        yield connection
+
+
+def birth(device: str, **changes: object) -> Birth:
+    told = {"kind": "parking_bay", "area": STREET, "lon": None, "lat": None, "name": None, "attributes": {}, **changes}
+    return Birth(device, **told)  # type: ignore[arg-type] # a test's shorthand
+
+
+def test_births_become_devices_with_keys_of_their_own(connection: psycopg.Connection) -> None:
+    attributes = {"measures": ["状态"], "nested": {"a": [1, 2.5, None]}}
+    full = birth("b", lon=121.4, lat=31.2, name="Bay ä", attributes=attributes)
+    one, other = register(connection, [birth("a"), full])
+    assert one.key != other.key
+    assert other == Device(other.key, "b", "parking_bay", STREET, 121.4, 31.2, "Bay ä", attributes)
+    assert load_devices(connection) == [one, other]
+
+
+def test_a_later_birth_changes_the_device_and_keeps_its_key(connection: psycopg.Connection) -> None:
+    (before,) = register(connection, [birth("a", name="old")])
+    (after,) = register(connection, [birth("a", name="new", area="310104004")])
+    assert (after.key, after.name, after.area) == (before.key, "new", "310104004")
+    assert len(load_devices(connection)) == 1
+
+
+def test_of_several_births_of_one_device_the_last_counts(connection: psycopg.Connection) -> None:
+    (device,) = register(connection, [birth("a", name="first"), birth("a", name="last")])
+    assert device.name == "last"
+
+
+def test_no_births_are_no_work(connection: psycopg.Connection) -> None:
+    assert register(connection, []) == []
+
+
+def test_the_kind_a_device_was_registered_with_stays(connection: psycopg.Connection) -> None:
+    register(connection, [birth("a")])
+    (device,) = register(connection, [birth("a", kind="bus")])
+    assert device.kind == "parking_bay"
+
+
+def test_only_registered_devices_are_found(connection: psycopg.Connection) -> None:
+    one, _ = register(connection, [birth("a"), birth("b")])
+    assert find_devices(connection, ["a", "nobody"]) == [one]
+    assert find_devices(connection, []) == []
+
+
+def test_a_status_is_noted_for_devices_that_are_registered(connection: psycopg.Connection) -> None:
+    register(connection, [birth("a"), birth("b")])
+    set_status(connection, {"a": "online", "nobody": "offline"})
+    rows = connection.execute("SELECT id, status FROM devices ORDER BY id").fetchall()
+    assert rows == [("a", "online"), ("b", None)]
+
+
+def test_the_same_status_again_is_no_update(connection: psycopg.Connection) -> None:
+    def updated_at() -> object:
+        return connection.execute("SELECT updated_at FROM devices").fetchone()
+
+    register(connection, [birth("a")])
+    set_status(connection, {"a": "online"})
+    first = updated_at()
+    set_status(connection, {"a": "online"})
+    assert updated_at() == first
+
+
+def test_the_registry_in_memory_holds_the_last_word_on_a_device() -> None:
+    registry = Registry([Device(1, "a", "bus", STREET)])
+    registry.update([Device(1, "a", "bus", "310104004", attributes={"gateway": "gw"}), Device(2, "b", "bus", STREET)])
+    device = registry.get("a")
+    assert device is not None
+    assert (device.area, device.gateway, len(registry)) == ("310104004", "gw", 2)
+    assert registry.get("c") is None
+
+
+def test_a_gateway_that_is_no_text_is_none() -> None:
+    assert Device(1, "a", "bus", STREET, attributes={"gateway": 7}).gateway is None

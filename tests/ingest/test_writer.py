@@ -1,0 +1,350 @@
+"""A take is written whole or not at all, every reading ends in exactly one place, and the ledger says which."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import psycopg
+import pytest
+from ingest_material import NOW, TOPICS, at, bay, count_rows, delivery, ledger, put, registry, state, store_fleet
+
+from devices.contract import Flaw
+from devices.kinds import streams
+from ingest.database import connect
+from ingest.decoder import Decoded, Decoder, refuse
+from ingest.rejects import fetch_rejects
+from ingest.writer import Take, write
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[psycopg.Connection]:
+    with connect(database_url) as connection:
+        connection.autocommit = True
+        store_fleet(connection)
+        yield connection
+
+
+def rejects(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
+    return connection.execute("SELECT id, reason, detail, resolution FROM rejects ORDER BY id").fetchall()
+
+
+def test_new_readings_are_stored_and_handed_back(connection: psycopg.Connection) -> None:
+    written = put(connection, [bay(state("free")), bay(state("occupied", 1, seq=7)), bay(state("closed"), "bay-2")])
+    assert (written.stored, written.duplicate, written.rejected) == (3, 0, 0)
+    assert [len(batch) for batch in written.batches] == [3]
+    rows = connection.execute(
+        "SELECT device, date_observed, seq, status FROM readings.parking_bay ORDER BY device, date_observed"
+    ).fetchall()
+    later = NOW + timedelta(seconds=1)
+    assert rows == [
+        ("bay-1", NOW, None, "free"),
+        ("bay-1", later, 7, "occupied"),
+        ("bay-2", NOW, None, "closed"),
+    ]
+    assert ledger(connection) == {"parking_bay": (3, 0, 0)}
+
+
+def test_the_same_take_again_is_all_duplicates(connection: psycopg.Connection) -> None:
+    take = [bay([state("free", n) for n in range(50)]), bay(state("free", 60), "bay-2")]
+    put(connection, take)
+    written = put(connection, take)
+    assert (written.stored, written.duplicate, written.rejected) == (0, 51, 0)
+    assert written.batches == []
+    assert count_rows(connection, "parking_bay") == 51
+    assert ledger(connection) == {"parking_bay": (51, 51, 0)}
+
+
+def test_repeats_inside_one_take_are_duplicates_or_conflicts(connection: psycopg.Connection) -> None:
+    written = put(connection, [bay(state("free")), bay(state("free")), bay(state("closed")), bay(state("free", seq=1))])
+    assert (written.stored, written.duplicate, written.rejected) == (2, 1, 1)
+    assert [(reason, resolution) for _, reason, _, resolution in rejects(connection)] == [("conflict", None)]
+    assert ledger(connection) == {"parking_bay": (2, 1, 1)}
+
+
+def test_a_conflict_names_the_field_the_value_and_what_is_stored(connection: psycopg.Connection) -> None:
+    put(connection, [bay(state("free", seq=4))])
+    (refused,) = put(connection, [bay(state("closed", seq=4))]).rejections
+    assert refused.reason == "conflict"
+    assert refused.detail == (
+        'status is "closed", must be "free" as stored for dateObserved 2026-11-20T08:00:00Z and seq 4: '
+        "to send several readings of one instant, count seq up"
+    )
+
+
+def test_a_conflict_of_every_type_of_value_is_worded(connection: psycopg.Connection) -> None:
+    one = {
+        "dateObserved": at(0),
+        "position": {"type": "Point", "coordinates": [121.5, 31.0]},
+        "route": "71",
+        "speed": 3,
+    }
+    other = {"dateObserved": at(0), "position": {"type": "Point", "coordinates": [121.6, 31.0]}, "trip": "t"}
+    arrival = {"dateObserved": at(0), "route": "r", "trip": "t", "stop": "s", "scheduledAt": at(0), "arrivedAt": at(9)}
+    hut = {"dateObserved": at(0), "seepageDetected": True}
+    park = {"dateObserved": at(0), "totalSpotNumber": 5}
+    put(connection, messages := [
+        delivery(TOPICS.telemetry("bus", "bus-1"), one),
+        delivery(TOPICS.event("bus", "bus-1", "arrival"), arrival),
+        delivery(TOPICS.telemetry("garbage_hut", "garbage_hut-1"), hut),
+        delivery(TOPICS.telemetry("car_park", "car_park-1"), park),
+    ])  # fmt: skip
+    changed = [other, arrival | {"arrivedAt": at(8), "predictedAt": at(1)}, hut | {"seepageDetected": False}]
+    again = put(connection, [
+        message._replace(payload=orjson.dumps(body))
+        for message, body in zip(messages, [*changed, park | {"totalSpotNumber": 6}], strict=True)
+    ])  # fmt: skip
+    details = [refused.detail.split(" as stored")[0] for refused in again.rejections]
+    assert details == [
+        'position.coordinates[0] is 121.6, must be 121.5; speed is null, must be 3.0; route is null, must be "71"; …',
+        f'arrivedAt is "{second(8)}", must be "{second(9)}"; predictedAt is "{second(1)}", must be null',
+        "seepageDetected is false, must be true",
+        "totalSpotNumber is 6, must be 5",
+    ]
+
+
+def test_what_is_stored_already_decides_over_what_a_take_holds_first(connection: psycopg.Connection) -> None:
+    put(connection, [bay(state("free"))])
+    written = put(connection, [bay(state("closed")), bay(state("free")), bay(state("closed")), bay(state("free", 1))])
+    assert (written.stored, written.duplicate, written.rejected) == (1, 1, 2)
+
+
+def test_missing_values_equal_missing_values(connection: psycopg.Connection) -> None:
+    hut = delivery(TOPICS.telemetry("garbage_hut", "garbage_hut-1"), {"dateObserved": at(0), "nh3": 0.5})
+    position = {"type": "Point", "coordinates": [121.5, 31]}
+    bus = delivery(TOPICS.telemetry("bus", "bus-1"), {"dateObserved": at(0), "position": position, "route": "公交1"})
+    written = put(connection, [hut, hut, bus, bus])
+    assert (written.stored, written.duplicate) == (2, 2)
+    written = put(connection, [hut, bus])
+    assert (written.stored, written.duplicate) == (0, 2)
+
+
+def test_a_take_with_every_stream_goes_into_the_hypertable_of_each(connection: psycopg.Connection) -> None:
+    now = {"dateObserved": at(0)}
+    arrival = now | {"route": "r", "trip": "t", "stop": "s", "scheduledAt": at(-9), "arrivedAt": at(0)}
+    take = [
+        bay(state("free")),
+        delivery(TOPICS.telemetry("bus", "bus-1"), now | {"speed": 31.5}),
+        delivery(TOPICS.event("bus", "bus-1", "arrival"), arrival),
+        delivery(TOPICS.telemetry("car_park", "car_park-1"), now | {"totalSpotNumber": 400, "occupiedSpotNumber": 3}),
+        delivery(TOPICS.telemetry("energy_meter", "energy_meter-1"), now | {"totalActivePower": -1}),
+        delivery(TOPICS.telemetry("garbage_hut", "garbage_hut-1"), now | {"seepageDetected": False}),
+        delivery(TOPICS.event("garbage_hut", "garbage_hut-1", "illegal_dumping"), now | {"violation": "乱扔"}),
+    ]
+    written = put(connection, take)
+    assert written.stored == len(take) == len(streams())
+    for name in streams():
+        assert count_rows(connection, name) == 1
+        assert connection.execute("SELECT count(*) FROM show_chunks(%s)", [name]).fetchone() == (1,)
+    assert ledger(connection) == dict.fromkeys(streams(), (1, 0, 0))
+
+
+def test_readings_of_several_days_and_a_late_duplicate_share_a_take(connection: psycopg.Connection) -> None:
+    days = [bay(state("free", -86_400 * day)) for day in range(0, 90, 9)]
+    put(connection, days[:3])
+    written = put(connection, days)
+    assert (written.stored, written.duplicate) == (7, 3)
+    assert [int(time) for time in written.batches[0].time] == [
+        int(batch_time) for batch_time in sorted(written.batches[0].time, reverse=True)
+    ]
+    assert count_rows(connection, "parking_bay") == 10
+
+
+def test_an_error_leaves_nothing_behind(connection: psycopg.Connection) -> None:
+    put(connection, [bay(state("free"))])
+    good = Decoder(TOPICS).decode([bay(state("free")), bay(state("free", 1)), bay(state("busy", 2))], registry())
+    good.rejections.append(refuse(bay(b"\xff"), None, Flaw("syntax", "a lone surrogate \ud800 cannot be encoded")))
+    with pytest.raises((psycopg.Error, UnicodeError)):
+        write(connection, Take([bay(state("free")), bay(state("free", 1)), bay(state("busy", 2))], good))
+    assert count_rows(connection, "parking_bay") == 1
+    assert rejects(connection) == []
+    assert ledger(connection) == {"parking_bay": (1, 0, 0)}
+    assert put(connection, [bay(state("free")), bay(state("free", 1))]).stored == 1
+
+
+def test_a_reject_keeps_topic_payload_reason_and_time_of_receipt(connection: psycopg.Connection) -> None:
+    put(connection, [bay(b"\x00\xff{"), bay([state("free"), state("busy")])])
+    rows = connection.execute(
+        "SELECT received_at, topic, stream, device, reason, payload, truncated FROM rejects ORDER BY id"
+    ).fetchall()
+    topic = TOPICS.telemetry("parking_bay", "bay-1")
+    assert rows == [
+        (NOW, topic, "parking_bay", "bay-1", "syntax", b"\x00\xff{", False),
+        (NOW, topic, "parking_bay", "bay-1", "schema", orjson.dumps(state("busy")), False),
+    ]
+
+
+def test_of_a_payload_beyond_repair_only_the_beginning_is_kept(connection: psycopg.Connection) -> None:
+    put(connection, [bay(b"{" * 100_000), bay(b"1" * 2_000_000), delivery("cv1/310000/tram/t/tele", b"1" * 100_000)])
+    rows = connection.execute("SELECT reason, length(payload), truncated FROM rejects ORDER BY id").fetchall()
+    assert sorted(rows) == [("syntax", 65_536, True), ("too_large", 65_536, True), ("unknown_kind", 100_000, False)]
+
+
+def test_fields_the_contract_does_not_know_are_counted_in_the_ledger(connection: psycopg.Connection) -> None:
+    put(connection, [bay(state("free", battery=3.1)), bay(state("free", 1, battery=3.1, rssi=-70))])
+    assert connection.execute("SELECT stream, unknown_fields FROM ledger").fetchall() == [("parking_bay", 3)]
+
+
+def second(number: int) -> str:
+    return f"2026-11-20T08:00:0{number}Z"
+
+
+def replay(connection: psycopg.Connection) -> list[str | None]:
+    ids = [id_ for id_, *_ in rejects(connection)]
+    put(connection, fetch_rejects(connection, ids))
+    return [resolution for *_, resolution in rejects(connection)]
+
+
+def test_a_replay_moves_the_ledger_and_never_counts_twice(connection: psycopg.Connection) -> None:
+    strange = {
+        "topic": TOPICS.telemetry("parking_bay", "bay-99"),
+        "body": [state("free"), state("free", 1), state("busy")],
+    }
+    put(connection, [delivery(**strange)])
+    assert ledger(connection) == {"parking_bay": (0, 0, 3)}
+    assert replay(connection) == [None, None, None]
+    assert ledger(connection) == {"parking_bay": (0, 0, 3)}
+    moved = [d._replace(topic=TOPICS.telemetry("parking_bay", "bay-1")) for d in fetch_rejects(connection, [1, 2, 3])]
+    put(connection, [bay(state("free", 1)), *moved])
+    assert [resolution for *_, resolution in rejects(connection)] == ["stored", "duplicate", None]
+    assert ledger(connection) == {"parking_bay": (2, 1, 1)}
+    assert [d.reject_id for d in fetch_rejects(connection, [1, 2, 3])] == [3]
+    put(connection, moved[:2])
+    assert ledger(connection)["parking_bay"][2] == 1
+
+
+def test_a_reject_that_fails_again_keeps_its_place_with_the_reason_of_today(connection: psycopg.Connection) -> None:
+    put(connection, [bay(state("free"), "bay-99")])
+    (again,) = fetch_rejects(connection, [1])
+    put(connection, [again._replace(payload=b"not JSON")])
+    ((_, reason, detail, resolution),) = rejects(connection)
+    assert (reason, resolution) == ("syntax", None)
+    assert "not JSON" in detail
+    assert ledger(connection) == {"parking_bay": (0, 0, 1)}
+
+
+def test_a_whole_pack_refused_for_its_topic_is_counted_by_reading_once_it_passes(
+    connection: psycopg.Connection,
+) -> None:
+    put(connection, [delivery("cv1/310000/tram/bay-1/tele", [state("free"), state("free", 1), state("busy", 2)])])
+    assert ledger(connection) == {"unknown": (0, 0, 1)}
+    (again,) = fetch_rejects(connection, [1])
+    put(connection, [again._replace(topic=TOPICS.telemetry("parking_bay", "bay-1"))])
+    assert ledger(connection) == {"parking_bay": (2, 0, 1), "unknown": (0, 0, 0)}
+    assert [(reason, resolution) for _, reason, _, resolution in rejects(connection)] == [
+        ("unknown_kind", "stored"),
+        ("schema", None),
+    ]
+
+
+def test_a_reject_that_is_gone_meanwhile_does_not_move_the_ledger(connection: psycopg.Connection) -> None:
+    put(connection, [bay(state("free"), "bay-99")])
+    (again,) = fetch_rejects(connection, [1])
+    connection.execute("DELETE FROM rejects")
+    put(connection, [again._replace(topic=TOPICS.telemetry("parking_bay", "bay-1"))])
+    assert ledger(connection) == {"parking_bay": (1, 0, 1)}
+
+
+def test_a_commit_whose_answer_was_lost_is_neither_repeated_nor_forgotten(database_url: str) -> None:
+    messages = [bay(state("free")), bay(state("busy"))]
+    take = Take(messages, Decoder(TOPICS).decode(messages, registry()))
+    with connect(database_url) as first:
+        first.autocommit = True
+        write(first, take)
+    with connect(database_url) as second:
+        second.autocommit = True
+        written = write(second, take)
+        assert (written.stored, written.duplicate, written.rejected) == (1, 0, 1)
+        assert [len(batch) for batch in written.batches] == [1]
+        assert ledger(second) == {"parking_bay": (1, 0, 1)}
+
+
+def test_a_commit_that_never_happened_is_done_again(database_url: str) -> None:
+    messages = [bay(state("free"))]
+    take = Take(messages, Decoder(TOPICS).decode(messages, registry()))
+    with connect(database_url) as first, first.transaction(force_rollback=True):
+        write(first, take)
+    with connect(database_url) as second:
+        second.autocommit = True
+        assert write(second, take).stored == 1
+        assert ledger(second) == {"parking_bay": (1, 0, 0)}
+
+
+def test_a_commit_still_under_way_is_waited_for(database_url: str) -> None:
+    messages = [bay(state("free"))]
+    take = Take(messages, Decoder(TOPICS).decode(messages, registry()))
+    with connect(database_url) as first, connect(database_url) as second:
+        second.autocommit = True
+        with first.transaction():
+            write(first, take)
+            with pytest.raises(psycopg.OperationalError, match="still in progress"):
+                write(second, take)
+        assert write(second, take).stored == 1
+        assert count_rows(second, "parking_bay") == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_table_holds_the_distinct_valid_readings_and_the_ledger_adds_up(
+    connection: psycopg.Connection, seed: int
+) -> None:
+    """Any mix of good, repeated, conflicting and poisonous readings, singly and in packs, against an obvious model."""
+    dice = random.Random(seed)
+    table: dict[tuple[str, str, int | None], str] = {}
+    expected: Counter[str] = Counter()
+    received = 0
+    for _ in range(20):
+        take = []
+        for _ in range(dice.randrange(1, 12)):
+            pack = [any_reading(dice) for _ in range(dice.randrange(1, 9))]
+            device = dice.choice(["bay-1", "bay-2", "bay-404"])
+            for body in pack:
+                expected[judge(device, body, table)] += 1
+            received += len(pack)
+            take.append(bay(pack if len(pack) > 1 or dice.random() < 0.5 else pack[0], device))
+        if dice.random() < 0.3:
+            take.append(bay(dice.randbytes(30)))
+            expected["rejected"] += 1
+            received += 1
+        put(connection, take)
+        stored, duplicate, rejected = (sum(column) for column in zip(*ledger(connection).values(), strict=True))
+        assert received == stored + duplicate + rejected
+        assert expected == Counter(stored=stored, duplicate=duplicate, rejected=rejected)
+    rows = connection.execute("SELECT device, date_observed, seq, status FROM readings.parking_bay").fetchall()
+    assert {(device, when.isoformat(), seq): status for device, when, seq, status in rows} == table
+    assert len(rows) == len(table)
+    assert len(rejects(connection)) == expected["rejected"]
+
+
+def any_reading(dice: random.Random) -> Any:
+    if dice.random() < 0.2:
+        return dice.choice(
+            [state("busy"), state(3), {"dateObserved": at(0)}, "x", state("free", 10_000), state("free", seq=-1)]
+        )
+    body = state(dice.choice(["free", "occupied"]), dice.randrange(40))
+    return body | ({"seq": dice.randrange(2)} if dice.random() < 0.3 else {})
+
+
+def judge(device: str, body: Any, table: dict[tuple[str, str, int | None], str]) -> str:
+    """What must become of a reading, one after the other."""
+    bad = not isinstance(body, dict) or body.get("status") not in ("free", "occupied") or body.get("seq") == -1
+    if device == "bay-404" or bad or body["dateObserved"] == at(10_000):
+        return "rejected"
+    key = (device, body["dateObserved"], body.get("seq"))
+    if key not in table:
+        table[key] = body["status"]
+        return "stored"
+    return "duplicate" if table[key] == body["status"] else "rejected"
+
+
+@pytest.mark.parametrize(
+    "text", ["tab\there", "line\nend\r", "back\\slash \\N \\x41", "nul\x00", "公交 🚌", "'quote\""]
+)
+def test_a_reject_is_kept_to_the_letter(connection: psycopg.Connection, text: str) -> None:
+    payload = text.encode() + bytes(range(256))
+    refusal = refuse(delivery(f"cv1/310000/x/{text}", payload), None, Flaw("topic", text), payload, 3, text)
+    write(connection, Take([refusal.delivery], Decoded(rejections=[refusal])))
+    kept = text.replace("\x00", "\ufffd")
+    rows = connection.execute("SELECT topic, device, detail, payload, packet_item, packet_id FROM rejects").fetchall()
+    assert rows == [(f"cv1/310000/x/{kept}", kept, kept, payload, 3, None)]
