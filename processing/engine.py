@@ -1,0 +1,174 @@
+"""Batches in, a snapshot out: the vital signs of every area at one instant. Kernels are called here, in ``trackers``
+and in ``waits`` alone; no clock, no I/O.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.contract import Kind
+from ingest.batch import Batch
+from ingest.registry import Device
+from processing import kernels
+from processing.indicators import DOMAINS, INDICATORS
+from processing.laggards import Laggard, worst_by_area
+from processing.method import Domain, Indicator, check_table, kind_of, method_version, needs
+from processing.roster import Roster
+from processing.scoring import Evidence, Values, combine, judge, score, slope
+from processing.standing import Rows, Standing, counted, enlarged
+from processing.trackers import LatestTracker, Tracker, make_tracker
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All vital signs at one instant; arrays are indexed by area label."""
+
+    at: int
+    """microseconds since 1970"""
+    method_version: str
+    indicators: dict[str, Values]
+    domains: dict[str, Values]
+    composite: Values
+    domain_points: dict[str, dict[str, NDArray[np.float64]]]
+    """points of each indicator in its domain"""
+    composite_points: dict[str, NDArray[np.float64]]
+    expected: dict[str, NDArray[np.int64]]
+    """devices expected, by kind"""
+    reporting: dict[str, NDArray[np.int64]]
+
+
+class Engine:
+    """The state of a city. Not thread-safe: processing's loop owns it."""
+
+    def __init__(
+        self,
+        areas: Sequence[str],
+        parents: NDArray[np.int32],
+        kinds: dict[str, Kind],
+        indicators: Sequence[Indicator] = INDICATORS,
+        domains: Sequence[Domain] = DOMAINS,
+    ) -> None:
+        """``areas``: codes in label order; ``parents``: label of each area's parent, lower than its own, -1 at the top.
+
+        Raises IndicatorError when a row of the table cannot be used.
+        """
+        check_table(indicators, domains)
+        self._parents = np.ascontiguousarray(parents, np.int32)
+        self.indicators = tuple(indicators)
+        self.domains = tuple(d for d in domains if any(i.domain == d.id for i in indicators))
+        self.method_version = method_version(indicators, domains)
+        labels = {code: label for label, code in enumerate(areas)}
+        self.rosters = {kind: Roster(declared, labels) for kind, declared in kinds.items()}
+        self._seen = {kind: np.empty(0, np.int64) for kind in kinds}
+        self._trackers: dict[str, Tracker] = {i.id: make_tracker(i, self._parents) for i in indicators}
+        self._places: dict[str, tuple[NDArray[np.int32], NDArray[np.int64]]] = {}
+
+    def register(self, devices: Iterable[Device]) -> None:
+        """Take devices in, new or changed; those of a kind that is not declared are left out."""
+        by_kind: dict[str, list[Device]] = {}
+        for device in devices:
+            if device.kind in self.rosters:
+                by_kind.setdefault(device.kind, []).append(device)
+        for kind, members in by_kind.items():
+            roster = self.rosters[kind]
+            roster.update(members)
+            self._seen[kind] = enlarged(self._seen[kind], roster.capacity, kernels.NEVER)
+            for indicator in self.indicators:
+                if kind_of(indicator) == kind:
+                    self._trackers[indicator.id].grow(roster.capacity)
+        if by_kind:
+            self._places.clear()
+
+    def fold(self, batch: Batch) -> None:
+        """Take readings in; their order, within the batch and between batches, does not matter."""
+        kind = batch.stream.kind
+        roster = self.rosters[kind]
+        if not len(roster):
+            return
+        slot = roster.slots(batch.device)
+        area = np.where(slot >= 0, roster.area[np.maximum(slot, 0)], -1).astype(np.int32)
+        kernels.fold_seen(slot, batch.time, self._seen[kind])
+        rows = Rows(batch, slot, area)
+        for indicator in self.indicators:
+            if indicator.stream == batch.stream.name:
+                self._trackers[indicator.id].fold(rows)
+
+    def evaluate(self, at: int) -> Snapshot:
+        """The vital signs at ``at`` (µs), from what was folded in; readings after ``at`` must not have been."""
+        indicators = {indicator.id: self._judge(indicator, at) for indicator in self.indicators}
+        domains: dict[str, Values] = {}
+        points: dict[str, dict[str, NDArray[np.float64]]] = {}
+        for domain in self.domains:
+            members = [i for i in self.indicators if i.domain == domain.id]
+            domains[domain.id], shares = combine([indicators[i.id] for i in members], [i.weight for i in members])
+            points[domain.id] = dict(zip((i.id for i in members), shares, strict=True))
+        composite, shares = combine(list(domains.values()), [d.weight for d in self.domains], geometric=True)
+        return Snapshot(
+            at=at,
+            method_version=self.method_version,
+            indicators=indicators,
+            domains=domains,
+            composite=composite,
+            domain_points=points,
+            composite_points=dict(zip((d.id for d in self.domains), shares, strict=True)),
+            expected={kind: counted(roster.area, self._parents) for kind, roster in self.rosters.items()},
+            reporting={kind: self._reporting(kind, at) for kind in self.rosters},
+        )
+
+    def worst(self, at: int, most: int = 3) -> dict[str, dict[int, list[Laggard]]]:
+        """The devices that pull an indicator down most, by indicator and area label.
+
+        Only indicators of newest readings whose score rises or falls throughout have such devices.
+        """
+        found: dict[str, dict[int, list[Laggard]]] = {}
+        for indicator in self.indicators:
+            tracker = self._trackers[indicator.id]
+            direction = slope(indicator.goalposts)
+            if not isinstance(tracker, LatestTracker) or direction == 0:
+                continue
+            roster = self.rosters[kind_of(indicator)]
+            size = len(roster)
+            newest = tracker.newest(size)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                value = newest["value"] / newest["per"]
+            area = self._place(indicator)[0][:size]
+            fresh = (newest["time"] >= at - roster.stale[:size]) & (area >= 0) & np.isfinite(value)
+            rank = np.where(fresh & (score(value, indicator.goalposts) < 100), direction * value, np.nan)
+            lowest = np.empty((len(self._parents), most), np.int64)
+            kernels.lowest_ranks(area, rank, lowest)
+            slots = np.sort(lowest[lowest >= 0])
+            order = slots[np.argsort(rank[slots], kind="stable")]
+            found[indicator.id] = worst_by_area(order, area, value, roster.ids, self._parents, most)
+        return found
+
+    def _place(self, indicator: Indicator) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Area of each slot that is expected to report an indicator, and how many are expected in each area."""
+        if indicator.id not in self._places:
+            area = self.rosters[kind_of(indicator)].equipped(needs(indicator))
+            self._places[indicator.id] = area, counted(area, self._parents)
+        return self._places[indicator.id]
+
+    def _reporting(self, kind: str, at: int) -> NDArray[np.int64]:
+        roster, heard = self.rosters[kind], kernels.empty_partials(len(self._parents))
+        kernels.reduce_seen(roster.area, at - roster.stale, self._seen[kind], heard)
+        kernels.roll_up(self._parents, heard)
+        return heard["reporting"].copy()
+
+    def _judge(self, indicator: Indicator, at: int) -> Values:
+        kind = kind_of(indicator)
+        area, expected = self._place(indicator)
+        standing = Standing(area, at - self.rosters[kind].stale, self._seen[kind])
+        measured = self._trackers[indicator.id].measure(at, standing)
+        partials = measured.partials
+        newest = partials["newest"]
+        evidence = Evidence(
+            expected=expected,
+            fresh=partials["fresh"],
+            excused=partials["excused"],
+            reporting=partials["reporting"],
+            freshness=np.where(newest > kernels.NEVER, (at - newest) / 1e6, np.nan),
+            idle=measured.idle,
+        )
+        return judge(measured.value, evidence, indicator.goalposts, indicator.minimum_coverage)

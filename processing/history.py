@@ -1,0 +1,88 @@
+"""Write history beside the ticks, in a thread of its own: a database that is slow or away delays no vital sign."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+import psycopg
+
+from ingest.database import connect
+from processing.documents import HistoryRow
+from processing.store import write_history
+
+log = logging.getLogger(__name__)
+
+MINUTES_KEPT = 120
+_PAUSE = 2.0
+_LAST_WORDS = 5.0
+
+
+class HistoryWriter:
+    """Takes minutes of history and writes them in order; while the database is away the newest two hours wait."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._waiting: deque[Sequence[HistoryRow]] = deque()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._connection: psycopg.Connection | None = None
+        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+        self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """Minutes not written yet."""
+        return len(self._waiting)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def put(self, rows: Sequence[HistoryRow]) -> None:
+        """Take a minute; never waits."""
+        with self._changed:
+            if len(self._waiting) == MINUTES_KEPT:
+                self._waiting.popleft()
+                self.dropped += 1
+            self._waiting.append(rows)
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Write what waits, if the database can be reached now, and end the thread."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join(_LAST_WORDS)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._stopping)
+                if not self._waiting:
+                    break
+                rows = self._waiting[0]
+            written = self._write(rows)
+            with self._changed:
+                if written and self._waiting and self._waiting[0] is rows:
+                    self._waiting.popleft()
+                if not written and not self._stopping:
+                    self._changed.wait_for(lambda: self._stopping, _PAUSE)
+                elif not written:
+                    break
+        if self._connection is not None:
+            self._connection.close()
+
+    def _write(self, rows: Sequence[HistoryRow]) -> bool:
+        try:
+            if self._connection is None:
+                self._connection = connect(self._database_url, application="cityvitals processing")
+                self._connection.autocommit = True
+            write_history(self._connection, rows)
+        except psycopg.Error as error:
+            log.warning("history waits for the database: %s", str(error).splitlines()[0])
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+            return False
+        return True

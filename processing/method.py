@@ -1,0 +1,164 @@
+"""What a row of the table of indicators may say, the numbers that hold for all rows, and a table's version."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from devices.contract import Stream
+from devices.kinds import streams
+from processing.expressions import Elapsed, Expression, Needs, check_fields
+
+Aggregation = Literal["latest_mean", "latest_sum", "window_mean", "window_rate", "excess_wait"]
+Goalposts = tuple[tuple[float, float], ...]
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+MINIMUM_COVERAGE = 2 / 3
+"""OECD/JRC Handbook on Constructing Composite Indicators (2008): availability threshold"""
+FLOOR = 1.0
+"""a domain counts at least this much in the composite: a geometric mean needs values above 0"""
+STALE_AFTER_INTERVALS = 3
+"""a device that missed this many reports in a row counts as silent"""
+SHORTEST_STALE = 5.0
+"""seconds: below this, delays of the path would look like silence"""
+FREQUENT_HEADWAY = 720
+"""seconds: excess wait is measured where a bus is scheduled at least every 12 minutes, 5 an hour (TfL)"""
+PANES_PER_WINDOW = 360
+SHORTEST_PANE = 10
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A side of city life with an index of its own."""
+
+    id: str
+    name_zh: str
+    name_en: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """One row of the table.
+
+    ``aggregation`` over an area's devices:
+    latest_mean   Σ value / Σ per over the newest reading of every fresh device (per = 1 unless given)
+    latest_sum    Σ value over the newest reading of every fresh device
+    window_mean   Σ value / Σ per over the readings of the last ``window`` seconds
+    window_rate   Σ value of the last ``window`` seconds, per reporting device and ``rate_per`` seconds
+    excess_wait   Σh²/2Σh − Σs²/2Σs over the headways h observed (end of ``value``, an Elapsed) and s scheduled
+                  (its start) of each ``entity`` in the last ``window`` seconds
+
+    ``entity`` names the fields that together tell whose headways are measured; with fewer than ``fewest`` of them the
+    indicator does not apply.
+    """
+
+    id: str
+    name_zh: str
+    name_en: str
+    unit: str
+    stream: str
+    aggregation: Aggregation
+    value: Expression
+    source: str
+    goalposts: Goalposts = ()
+    weight: float = 1.0
+    per: Expression | None = None
+    window: int = HOUR
+    rate_per: int = DAY
+    minimum_coverage: float = MINIMUM_COVERAGE
+    fewest: int = 1
+    entity: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def domain(self) -> str:
+        return self.id.split(".", 1)[0]
+
+
+class IndicatorError(Exception):
+    """A row of the table cannot be used."""
+
+
+def check_table(table: Sequence[Indicator], domains: Sequence[Domain]) -> None:
+    """Raise IndicatorError naming the row and what would be right."""
+    known, seen = {domain.id for domain in domains}, set()
+    for row in table:
+        if row.stream not in streams():
+            raise IndicatorError(f"indicator {row.id}: stream {row.stream!r} must be one of {', '.join(streams())}")
+        if row.domain not in known or row.id in seen:
+            raise IndicatorError(f"indicator {row.id} must be unique and begin with a domain of {sorted(known)}")
+        seen.add(row.id)
+        try:
+            _check_scores(row)
+            _check_fields(row, streams()[row.stream])
+        except ValueError as error:
+            raise IndicatorError(f"indicator {row.id}: {error}") from None
+
+
+def _check_scores(row: Indicator) -> None:
+    posts = [value for value, _ in row.goalposts]
+    if posts != sorted(set(posts)) or any(not 0 <= score <= 100 for _, score in row.goalposts):
+        raise ValueError("goalposts must rise in value and score 0–100")
+    if row.weight < 0 or (row.weight and not row.goalposts):
+        raise ValueError(f"weight is {row.weight} with {len(posts)} goalposts, must be 0 without, at least 0 with them")
+    if row.window < SHORTEST_PANE or row.window % pane_seconds(row.window):
+        raise ValueError(
+            f"window is {row.window} s, must be a multiple of {pane_seconds(row.window)} s, "
+            f"the pane of windows of its length, and at least {SHORTEST_PANE} s"
+        )
+
+
+def _check_fields(row: Indicator, stream: Stream) -> None:
+    for expression in (row.value, *([row.per] if row.per else [])):
+        check_fields(expression, stream)
+    if row.aggregation != "excess_wait":
+        return
+    if not isinstance(row.value, Elapsed) or not row.entity:
+        raise ValueError("excess_wait needs an Elapsed(scheduled, observed) as value, and an entity")
+    for name in row.entity:
+        if name not in stream.field_by_name:
+            raise ValueError(f"entity field {name!r} must be one of {', '.join(stream.field_by_name)}")
+
+
+def pane_seconds(window: int) -> int:
+    """Length of a window's panes: 10 s for windows up to an hour, longer ones are cut into 360."""
+    return max(SHORTEST_PANE, window // PANES_PER_WINDOW)
+
+
+def kind_of(indicator: Indicator) -> str:
+    """The kind whose devices are expected to report the indicator."""
+    return streams()[indicator.stream].kind
+
+
+def is_event(indicator: Indicator) -> bool:
+    """Whether the indicator looks at events, which come when they come, not at periodic telemetry."""
+    return streams()[indicator.stream].is_event
+
+
+def needs(indicator: Indicator) -> Needs:
+    """What a device must be equipped with (``attributes.measures``) to be expected: one field of each group.
+
+    For an event that is counted, whatever its value: a field that the kind's telemetry does not have.
+    """
+    groups = (*indicator.value.needs, *(indicator.per.needs if indicator.per else ()))
+    stream = streams()[indicator.stream]
+    if groups or not stream.is_event:
+        return groups
+    own = tuple(name for name in stream.field_by_name if name not in streams()[stream.kind].field_by_name)
+    return (own,) if own else ()
+
+
+def method_version(table: Sequence[Indicator], domains: Sequence[Domain]) -> str:
+    """Version of the method: the generation of the code and a digest of every number of the table."""
+    rules = (
+        MINIMUM_COVERAGE,
+        FLOOR,
+        STALE_AFTER_INTERVALS,
+        SHORTEST_STALE,
+        FREQUENT_HEADWAY,
+        PANES_PER_WINDOW,
+        SHORTEST_PANE,
+    )
+    digest = hashlib.blake2b(repr((rules, tuple(table), tuple(domains))).encode(), digest_size=4).hexdigest()
+    return f"1-{digest}"

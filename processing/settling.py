@@ -1,0 +1,87 @@
+"""Final values: the same engine, run one lateness behind the present, so that readings have had time to arrive. Pure.
+
+    observed ──────┬───────────────┬──────────▶ time
+              settled          now − lateness    now
+     late: reopens │ held until    │
+     its windows   │ their minute  │
+
+A minute is settled when the watermark (now − lateness) has passed it; it advances with the clock, also when every
+source is silent. A reading that arrives for a settled minute is late: it is folded in for the minutes to come, and the
+minutes it touches are to be recomputed from the database.
+"""
+
+from collections.abc import Iterable
+
+from ingest.batch import Batch
+from ingest.registry import Device
+from processing.engine import Engine, Snapshot
+from processing.windows import MINUTE, Gate
+
+LATENESS = MINUTE
+"""µs between a minute and its final value"""
+
+
+class Settler:
+    """Settles one minute after the other."""
+
+    def __init__(self, engine: Engine, settled: int, lateness: int = LATENESS) -> None:
+        """``engine`` holds everything observed up to ``settled``, a full minute in µs since 1970."""
+        self._engine = engine
+        self._gate = Gate()
+        self._lateness = lateness
+        self._late_from: int | None = None
+        self.settled = settled
+        """the newest minute that has final values"""
+        self.late = 0
+        """readings that came after their minute was settled"""
+
+    @property
+    def held(self) -> int:
+        """Readings that wait for their minute."""
+        return len(self._gate)
+
+    def register(self, devices: Iterable[Device]) -> None:
+        """Take devices in, new or changed."""
+        self._engine.register(devices)
+
+    def admit(self, batch: Batch) -> None:
+        """Take readings in, in any order."""
+        late = self._gate.admit(batch, self.settled)
+        if late is not None and len(late):
+            self._engine.fold(late)
+            self.late += len(late)
+            earliest = int(late.time.min())
+            self._late_from = earliest if self._late_from is None else min(self._late_from, earliest)
+
+    def due(self, now: int) -> int | None:
+        """The next minute to settle, if the watermark has passed it at ``now`` (µs)."""
+        minute = self.settled + MINUTE
+        return minute if minute <= now - self._lateness else None
+
+    def settle(self, minute: int) -> Snapshot:
+        """The final vital signs of ``minute``, which must be due."""
+        for batch in self._gate.release(minute):
+            self._engine.fold(batch)
+        self.settled = minute
+        return self._engine.evaluate(minute)
+
+    def reopened(self) -> int | None:
+        """The earliest instant (µs) of a late reading since this was last asked; None = there was none."""
+        late_from, self._late_from = self._late_from, None
+        return late_from
+
+
+def full_minute(instant: int) -> int:
+    """The newest full minute at or before ``instant`` (µs)."""
+    return instant // MINUTE * MINUTE
+
+
+def touched_minutes(first: int, last: int, longest_window: int, settled: int) -> tuple[int, int] | None:
+    """First and last settled minute whose windows hold an instant between ``first`` and ``last`` (all µs).
+
+    None when there is no such minute. A window of 24 h that ends at minute M reaches back one window, and to the start
+    of the pane it begins in.
+    """
+    start = -(-first // MINUTE) * MINUTE
+    end = min(settled, full_minute(last + longest_window) + MINUTE)
+    return (start, end) if start <= end else None

@@ -1,0 +1,316 @@
+"""Every kernel does what its naive twin does, on seeded and on generated data, and its sums do not depend on order."""
+
+import math
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processing import kernels
+from tests.processing import naive
+
+JIT = os.environ.get("NUMBA_DISABLE_JIT") != "1"
+EXAMPLES = 60 if JIT else 15
+AREAS, DEVICES, PANES = 5, 6, 4
+PARENTS = np.array([-1, 0, 0, 1, 1], np.int32)
+
+labels = st.integers(-1, AREAS - 1)
+slots = st.integers(-1, DEVICES - 1)
+times = st.integers(0, 50)
+numbers = st.one_of(
+    st.floats(-1e6, 1e6), st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0, 2.0**40, 1e300, 5e-324, 0.1])
+)
+
+
+def ints(values: Any) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
+def floats(values: Any) -> np.ndarray:
+    return np.array(values, np.float64)
+
+
+def marks(values: Any) -> np.ndarray:
+    return np.array(values, np.int32)
+
+
+def columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+
+
+def assert_same(partials: np.ndarray, expected: list[naive.Partial]) -> None:
+    for record, plain in zip(partials, expected, strict=True):
+        for name in ("count", "fresh", "excused", "reporting", "newest"):
+            assert record[name] == getattr(plain, name), name
+        tolerance = Fraction(2 * max(1, plain.count), 2**60)
+        assert abs(exact(record["hi"], record["lo"]) - plain.total) <= tolerance
+        assert abs(exact(record["per_hi"], record["per_lo"]) - plain.per_total) <= tolerance
+        assert 0 <= record["lo"] < 2**50
+
+
+def exact(hi: Any, lo: Any) -> Fraction:
+    return Fraction(int(hi), 2**10) + Fraction(int(lo), 2**60)
+
+
+def empty_latest(size: int) -> np.ndarray:
+    latest = np.zeros(size, kernels.LATEST)
+    latest["time"], latest["value"], latest["per"] = kernels.NEVER, np.nan, np.nan
+    return latest
+
+
+def as_naive(latest: np.ndarray) -> list[naive.Latest]:
+    return [naive.Latest(int(r["time"]), int(r["seq"]), float(r["value"]), float(r["per"])) for r in latest]
+
+
+def fold_latest(rows: list[tuple[Any, ...]], latest: np.ndarray | None = None) -> np.ndarray:
+    latest = empty_latest(DEVICES) if latest is None else latest
+    slot, time, seq, value, per = columns(rows, 5)
+    kernels.fold_latest(marks(slot), ints(time), ints(seq), floats(value), floats(per), latest)
+    return latest
+
+
+def fold_panes(rows: list[tuple[Any, ...]]) -> tuple[np.ndarray, np.ndarray]:
+    pane_of, panes = np.full(PANES, -1, np.int64), kernels.empty_partials((PANES, AREAS))
+    area, pane, value, per = columns(rows, 4)
+    kernels.fold_panes(marks(area), ints(pane), floats(value), floats(per), pane_of, panes)
+    return pane_of, panes
+
+
+def window(pane_of: np.ndarray, panes: np.ndarray, first: int, last: int) -> np.ndarray:
+    partials = kernels.empty_partials(AREAS)
+    kernels.reduce_panes(first, last, pane_of, panes, partials)
+    return partials
+
+
+@st.composite
+def distinct_readings(draw: st.DrawFn) -> list[tuple[Any, ...]]:
+    """Readings with an identity each: a device says one thing at one (time, seq)."""
+    keys = draw(st.lists(st.tuples(slots, times, st.integers(-1, 3)), unique=True, max_size=40))
+    return [(*key, draw(numbers), draw(numbers)) for key in keys]
+
+
+@given(distinct_readings(), st.randoms())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_newest_reading_wins_by_time_and_seq_whatever_the_order_of_arrival(rows: list[Any], random: Any) -> None:
+    expected = [naive.Latest() for _ in range(DEVICES)]
+    naive.fold_latest(*columns(rows, 5), expected)  # type: ignore[call-arg,misc]  # five columns
+    in_order = fold_latest(rows)
+    assert repr(as_naive(in_order)) == repr(expected)
+    shuffled = rows[:]
+    random.shuffle(shuffled)
+    cut = random.randint(0, len(rows))
+    twice = fold_latest(shuffled[cut:], fold_latest(shuffled[:cut]))
+    assert twice.tobytes() == in_order.tobytes() or repr(as_naive(twice)) == repr(expected)
+    assert repr(as_naive(fold_latest(shuffled + rows))) == repr(expected)
+
+
+@given(st.lists(st.tuples(slots, times), max_size=40), st.randoms())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_last_heard_is_the_newest_time_of_each_device(rows: list[Any], random: Any) -> None:
+    expected = [naive.NEVER] * DEVICES
+    naive.fold_seen(*columns(rows, 2), expected)  # type: ignore[call-arg]
+    random.shuffle(rows)
+    seen = np.full(DEVICES, kernels.NEVER)
+    slot, time = columns(rows, 2)
+    kernels.fold_seen(marks(slot), ints(time), seen)
+    assert seen.tolist() == expected
+
+
+pane_rows = st.lists(st.tuples(labels, st.integers(0, 12), numbers, numbers), max_size=60)
+
+
+@given(pane_rows)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_panes_hold_what_their_naive_twin_holds(rows: list[Any]) -> None:
+    expected_of = [-1] * PANES
+    expected = [[naive.Partial() for _ in range(AREAS)] for _ in range(PANES)]
+    naive.fold_panes(*columns(rows, 4), expected_of, expected)  # type: ignore[call-arg]
+    pane_of, panes = fold_panes(rows)
+    assert pane_of.tolist() == expected_of
+    for place in range(PANES):
+        assert_same(panes[place], expected[place])
+    summed = [naive.Partial() for _ in range(AREAS)]
+    naive.reduce_panes(5, 8, expected_of, expected, summed)
+    assert_same(window(pane_of, panes, 5, 8), summed)
+
+
+@given(pane_rows, st.randoms())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_window_sums_are_bit_identical_in_any_order_and_any_batches(rows: list[Any], random: Any) -> None:
+    newest = max((pane for area, pane, v, p in rows if area >= 0 and naive.known(v) and naive.known(p)), default=0)
+    reference = window(*fold_panes(rows), newest - PANES + 1, newest)
+    for _ in range(3):
+        random.shuffle(rows)
+        pane_of, panes = np.full(PANES, -1, np.int64), kernels.empty_partials((PANES, AREAS))
+        for area, pane, value, per in rows:  # a batch each
+            kernels.fold_panes(marks([area]), ints([pane]), floats([value]), floats([per]), pane_of, panes)
+        assert window(pane_of, panes, newest - PANES + 1, newest).tobytes() == reference.tobytes()
+
+
+def test_ring_overwrites_the_pane_one_round_older_and_leaves_out_what_is_older_still() -> None:
+    #   ring of 4:  position 0   1   2   3
+    #   first        pane 8      9   10  11
+    #   then 12      pane 12 takes the place of 8
+    #   then 8 again: too old, left out
+    rows = [(3, pane, 1.0, 1.0) for pane in (8, 9, 10, 11, 12, 8)]
+    pane_of, panes = fold_panes(rows)
+    assert pane_of.tolist() == [12, 9, 10, 11]
+    assert panes["count"][:, 3].tolist() == [1, 1, 1, 1]
+
+
+@given(
+    st.lists(st.tuples(labels, times, times, numbers, numbers), max_size=30),
+    st.randoms(),
+)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_reduction_of_newest_readings_does_not_depend_on_the_order_of_devices(rows: list[Any], random: Any) -> None:
+    results = []
+    for _ in range(3):
+        area, oldest, time, value, per = columns(rows, 5)
+        latest = empty_latest(len(rows))
+        latest["time"], latest["value"], latest["per"] = time, value, per
+        partials = kernels.empty_partials(AREAS)
+        kernels.reduce_latest(marks(area), ints(oldest), latest, partials)
+        results.append(partials.tobytes())
+        expected = [naive.Partial() for _ in range(AREAS)]
+        naive.reduce_latest(area, oldest, as_naive(latest), expected)
+        assert_same(partials, expected)
+        random.shuffle(rows)
+    assert len(set(results)) == 1
+
+
+@given(st.lists(st.tuples(labels, times, times), max_size=30))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_devices_heard_are_counted_by_area(rows: list[Any]) -> None:
+    area, oldest, seen = columns(rows, 3)
+    partials = kernels.empty_partials(AREAS)
+    kernels.reduce_seen(marks(area), ints(oldest), ints(seen), partials)
+    expected = [naive.Partial() for _ in range(AREAS)]
+    naive.reduce_seen(area, oldest, seen, expected)
+    assert_same(partials, expected)
+
+
+def sums(rows: list[tuple[int, float, float]]) -> np.ndarray:
+    _, panes = fold_panes([(area, 0, value, per) for area, value, per in rows])
+    return panes[0].copy()
+
+
+value_rows = st.lists(st.tuples(labels, numbers, numbers), max_size=30)
+
+
+def merged(*parts: np.ndarray) -> np.ndarray:
+    """Merge partials of the same areas, by way of a window over one pane each."""
+    partials = kernels.empty_partials(AREAS)
+    kernels.reduce_panes(0, len(parts), np.arange(len(parts)), np.array(parts), partials)
+    return partials
+
+
+@given(value_rows, value_rows, value_rows)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_merge_is_associative_and_commutative_and_equals_the_sum_of_all(a: Any, b: Any, c: Any) -> None:
+    x, y, z = sums(a), sums(b), sums(c)
+    whole = merged(sums(a + b + c)).tobytes()
+    assert merged(merged(x, y), z).tobytes() == whole
+    assert merged(x, merged(y, z)).tobytes() == whole
+    assert merged(z, y, x).tobytes() == whole
+
+
+@given(value_rows)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_roll_up_gives_every_area_all_that_lies_below_it(rows: list[Any]) -> None:
+    partials = sums(rows)
+    expected = [naive.Partial() for _ in range(AREAS)]
+    for area, value, per in rows:
+        if area >= 0 and naive.known(value) and naive.known(per):
+            expected[area].add(value, per)
+    naive.roll_up(PARENTS.tolist(), expected)
+    kernels.roll_up(PARENTS, partials)
+    assert_same(partials, expected)
+
+
+def test_a_sum_of_many_values_neither_overflows_nor_drifts() -> None:
+    # 0.1 is 0.1000000000000000055…: three hundred thousand of it in floating point would be off in the ninth digit
+    rounds = 30 if JIT else 1
+    partial, value = kernels.empty_partials(AREAS), np.full(10_000, 0.1)
+    pane_of, panes = np.full(PANES, -1, np.int64), kernels.empty_partials((PANES, AREAS))
+    for _ in range(rounds):
+        kernels.fold_panes(np.zeros(10_000, np.int32), np.zeros(10_000, np.int64), value, value, pane_of, panes)
+    kernels.reduce_panes(0, 0, pane_of, panes, partial)
+    assert exact(partial["hi"][0], partial["lo"][0]) == rounds * 10_000 * Fraction(int(0.1 * 2**60), 2**60)
+    for _ in range(20):  # 2²⁰ times as much, by merging the sum with itself
+        partial = merged(partial, partial)
+    assert exact(partial["hi"][0], partial["lo"][0]) == rounds * 10_000 * 2**20 * Fraction(int(0.1 * 2**60), 2**60)
+    assert 0 <= partial["lo"][0] < 2**50
+
+
+@given(st.lists(st.floats(-1e9, 1e9), max_size=50))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_total_is_the_float_nearest_to_the_exact_sum(values: list[float]) -> None:
+    partials = sums([(0, value, 1.0) for value in values])
+    total = kernels.total(partials["hi"], partials["lo"])[0]
+    assert total == pytest.approx(float(sum(map(Fraction, values))), rel=1e-15, abs=2.0**-53)
+
+
+arrivals = st.lists(st.tuples(st.integers(0, 3), labels, times), max_size=40)
+
+
+@given(arrivals, st.integers(1, 20))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_headways_lie_between_consecutive_arrivals_of_one_entity(rows: list[Any], longest: int) -> None:
+    rows.sort(key=lambda row: (row[0], row[2], row[1]))
+    entity, area, time = columns(rows, 3)
+    seconds = [t * 1_000_000 for t in time]
+    partials = kernels.empty_partials(AREAS)
+    kernels.headways(ints(entity), marks(area), ints(seconds), float(longest), partials)
+    expected = [naive.Partial() for _ in range(AREAS)]
+    naive.headways(entity, area, seconds, float(longest), expected)
+    assert_same(partials, expected)
+
+
+ranks = st.one_of(st.just(math.nan), st.integers(0, 5).map(float))
+
+
+@given(st.lists(st.tuples(labels, ranks), max_size=40), st.integers(1, 4))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_the_lowest_ranks_of_an_area_are_the_first_of_its_members_sorted(rows: list[Any], most: int) -> None:
+    area, rank = columns(rows, 2)
+    slots = np.empty((AREAS, most), np.int64)
+    kernels.lowest_ranks(marks(area), np.array(rank, np.float64), slots)
+    assert slots.tolist() == naive.lowest_ranks(area, rank, AREAS, most)
+
+
+@given(arrivals, arrivals)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_two_sorted_runs_merge_to_one_as_sorting_both_would(one: list[Any], other: list[Any]) -> None:
+    runs = [sorted(rows, key=lambda row: (row[0], row[2], row[1])) for rows in (one, other)]
+    rows = [*runs[0], *runs[1]]
+    entity, area, time = columns(rows, 3)
+    order = np.empty(len(rows), np.int64)
+    kernels.merge_order(ints(entity), ints(time), marks(area), len(one), order)
+    assert order.tolist() == naive.merge_order(entity, time, area)
+
+
+@given(arrivals, st.integers(1, 20))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_entities_with_a_short_mean_headway_are_frequent(rows: list[Any], longest: int) -> None:
+    rows.sort(key=lambda row: (row[0], row[2]))
+    entity, _, time = columns(rows, 3)
+    seconds = [t * 1_000_000 for t in time]
+    frequent = np.zeros(len(rows), np.bool_)
+    kernels.mark_frequent(ints(entity), ints(seconds), float(longest), frequent)
+    assert frequent.tolist() == naive.mark_frequent(entity, seconds, float(longest))
+
+
+@pytest.mark.skipif(not JIT, reason="this is the run without compilation")
+def test_all_of_this_holds_for_the_plain_python_of_the_kernels() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", __file__]
+    result = subprocess.run(
+        command, env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, timeout=170, check=False
+    )
+    assert result.returncode == 0, result.stdout[-3000:]

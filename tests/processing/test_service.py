@@ -1,0 +1,271 @@
+"""The loop ticks whatever clock, database and flood do, publishes whole ticks, and finds its state again."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import psycopg
+import pytest
+from live_api import Cable, wait_until
+from processing_material import FIRST, MINUTE, NOW, SECOND, batch, device, digest, observed, small_city
+
+from devices.kinds import kinds
+from devices.topics import Topics
+from ingest.batch import Batch
+from ingest.database import declared_columns
+from ingest.intake import Committed
+from ingest.packing import pack
+from ingest.registry import Device
+from ingest.retention import DAY, Retention
+from processing.documents import HistoryRow
+from processing.history import MINUTES_KEPT, HistoryWriter
+from processing.service import ProcessingService
+
+CITY = small_city()
+KERB = "parking.kerb_occupancy"
+
+
+class Clock:
+    """The machine's clock, set to NOW and moved at will."""
+
+    def __init__(self, start: float = NOW / 1e6) -> None:
+        self.offset = start - time.time()
+
+    def __call__(self) -> float:
+        return time.time() + self.offset
+
+
+class Published:
+    """What the service sent to the broker."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, dict[str, Any]] = {}
+        self.ticks: list[dict[str, Any]] = []
+
+    def __call__(self, topic: str, payload: bytes) -> None:
+        name = topic.rsplit("/", 1)[-1]
+        if name == "tick":
+            self.ticks.append(orjson.loads(payload))
+        else:
+            self.documents[name] = orjson.loads(payload)
+
+    def numbers(self) -> list[int]:
+        return [tick["tick"] for tick in self.ticks]
+
+
+def service(
+    database_url: str,
+    clock: Callable[[], float],
+    published: Published | None = None,
+    retention: Retention | None = None,
+) -> ProcessingService:
+    return ProcessingService(
+        city=CITY,
+        topics=Topics(CITY.code, kinds()),
+        database_url=database_url,
+        publish=published or Published(),
+        state=lambda: {"pending": 3},
+        retention=retention,
+        clock=clock,
+    )
+
+
+@contextmanager
+def running(made: ProcessingService) -> Iterator[ProcessingService]:
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    assert made.restored.wait(30)
+    try:
+        yield made
+    finally:
+        made.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+def store(connection: psycopg.Connection, devices: list[Device], *batches: Batch) -> None:
+    for d in devices:
+        connection.execute(
+            "INSERT INTO devices (key, id, kind, area) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s)",
+            [d.key, d.id, d.kind, d.area],
+        )
+    for made in batches:
+        names = ", ".join(["device", "date_observed", "seq", "received_at", *declared_columns(made.stream)])
+        statement = f"COPY {made.stream.name} ({names}) FROM STDIN (FORMAT binary)"
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for block in pack(made):
+                copy.write(block)
+
+
+def history(connection: psycopg.Connection, index: str = KERB) -> list[tuple[float, float | None, str]]:
+    """(seconds from NOW, value, state) in the first street, from NOW on."""
+    rows = connection.execute(
+        "SELECT extract(epoch FROM at)::float8, value, state FROM vitals WHERE area = '990101001' AND index = %s"
+        " AND at >= to_timestamp(%s) ORDER BY at, revision",
+        [index, NOW / 1e6],
+    ).fetchall()
+    return [(at - NOW / 1e6, value, state) for at, value, state in rows]
+
+
+BAYS = [device(key, "parking_bay") for key in (1, 2)]
+FREE = batch("parking_bay", [(1, observed(-5, status="occupied")), (2, observed(-4, status="free"))])
+
+
+def test_a_tick_publishes_every_area_and_then_closes(database_url: str) -> None:
+    published = Published()
+    made = service(database_url, Clock(), published)
+    made.engine.register(BAYS)
+    made.engine.fold(FREE)
+    made.tick(NOW)
+    assert set(published.documents) == {area.code for area in CITY.areas}
+    assert {document["tick"] for document in published.documents.values()} == {NOW // SECOND}
+    (closing,) = published.ticks
+    assert closing["tick"] == NOW // SECOND
+    assert closing["at"] == "2026-11-20T08:00:00+08:00"
+    assert closing["methodVersion"] == made.engine.method_version
+    assert closing["pipeline"]["pending"] == 3
+
+
+def test_committed_readings_show_at_the_next_tick_and_those_of_the_future_at_theirs(database_url: str) -> None:
+    published = Published()
+    with running(service(database_url, Clock(), published)) as made:
+        made.hand_on(Committed([FREE], BAYS))
+        ahead = batch("parking_bay", [(2, observed(6, status="occupied"))])
+        made.hand_on(Committed([ahead]))
+        wait_until(lambda: kerb(published) == 0.5, "the readings of the present")
+        at_half = published.numbers()[-1]
+        wait_until(lambda: kerb(published) == 1.0, "the reading of the future")
+    assert at_half < NOW // SECOND + 6 <= published.numbers()[-1]
+    assert published.numbers() == sorted(set(published.numbers()))
+
+
+def kerb(published: Published, area: str = "990101001") -> float | None:
+    document = published.documents.get(area)
+    if document is None:
+        return None
+    value: float | None = document["domains"]["parking"]["indicators"][KERB]["value"]
+    return value
+
+
+def test_history_gets_one_row_a_minute(database_url: str, connection: psycopg.Connection) -> None:
+    clock, published = Clock(NOW / 1e6 - 1.5), Published()
+    store(connection, BAYS, FREE)
+    with running(service(database_url, clock, published)):
+        wait_until(lambda: len(history(connection)) == 1, "the first minute")
+        clock.offset += 57
+        wait_until(lambda: len(history(connection)) == 2, "the second minute")
+    assert [row[:2] for row in history(connection)] == [(0.0, 0.5), (60.0, 0.5)]
+    assert [row[0] for row in history(connection, "composite")] == [0.0, 60.0]
+
+
+def test_ticks_go_on_when_the_clock_is_set_back_and_when_it_jumps_ahead(database_url: str) -> None:
+    clock, published = Clock(), Published()
+    with running(service(database_url, clock, published)):
+        wait_until(lambda: len(published.ticks) >= 2, "the first ticks")
+        clock.offset -= 3600
+        wait_until(lambda: published.numbers()[-1] < NOW // SECOND - 3000, "a tick of the past")
+        back = len(published.ticks)
+        wait_until(lambda: len(published.ticks) >= back + 2, "two more")
+        clock.offset += 86_400
+        wait_until(lambda: published.numbers()[-1] > NOW // SECOND + 80_000, "a tick of tomorrow")
+        jumped = len(published.ticks)
+        wait_until(lambda: len(published.ticks) >= jumped + 2, "two more")
+    assert jumped - back < 20, "a day is not made up for minute by minute"
+
+
+def test_a_restart_finds_the_same_vital_signs(database_url: str, connection: psycopg.Connection) -> None:
+    late = batch("parking_bay", [(1, observed(-90, status="free"))])
+    store(connection, BAYS, FREE, late)
+    live = service(database_url, Clock())
+    live.engine.register(BAYS)
+    for made in (late, FREE):
+        live.engine.fold(made)
+    restarted = service(database_url, Clock())
+    assert restarted.restore() == 3
+    for at in (NOW, NOW + 3 * MINUTE):
+        assert digest(restarted.engine.evaluate(at)) == digest(live.engine.evaluate(at))
+
+
+def test_what_a_restore_has_seen_is_not_folded_a_second_time(database_url: str, connection: psycopg.Connection) -> None:
+    hut = [device(5, "garbage_hut")]
+    nh3 = batch("garbage_hut", [(5, observed(-3, nh3=9)), (5, observed(-2, nh3=0))])
+    with connection.transaction():
+        store(connection, hut, nh3)
+        (transaction,) = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone() or (0,)
+    published = Published()
+    with running(service(database_url, Clock(), published)) as made:
+        made.hand_on(Committed([nh3.take(nh3.time < NOW - 2 * SECOND)], transaction=transaction))
+        tick = len(published.ticks)
+        wait_until(lambda: len(published.ticks) > tick + 2, "two ticks")
+        snapshot = made.engine.evaluate(NOW + MINUTE)
+    assert snapshot.indicators["waste.nh3_exceedance"].value[FIRST] == 0.5
+
+
+def test_minutes_whose_readings_are_gone_by_retention_are_not_computed_again() -> None:
+    for retention, days in ((None, 40), (Retention(streams={"bus": 30}), 29), (Retention(vitals=3), 3)):
+        made = service("postgresql://127.0.0.1:1/nowhere", Clock(), retention=retention)
+        made._reopen(NOW - 40 * DAY, NOW)
+        assert made._recomputer.waiting == pytest.approx(days * 1440, abs=2)
+    made = service("postgresql://127.0.0.1:1/nowhere", Clock(), retention=Retention(days=30))
+    made._reopen(NOW - 40 * DAY, NOW - 39 * DAY)
+    assert made._recomputer.waiting == 0
+
+
+def minute(number: int) -> list[HistoryRow]:
+    made = service("postgresql://127.0.0.1:1/nowhere", Clock())
+    made.engine.register(BAYS)
+    made.engine.fold(FREE)
+    return made._documents.history(made.engine.evaluate(NOW + number * MINUTE))
+
+
+def test_history_waits_while_the_database_is_away_and_is_written_later(
+    database_url: str, connection: psycopg.Connection
+) -> None:
+    parts = urlsplit(database_url)
+    assert parts.port is not None
+    cable = Cable("127.0.0.1", parts.port)
+    writer = HistoryWriter(database_url.replace(f":{parts.port}/", f":{cable.port}/"))
+    writer.start()
+    try:
+        writer.put(minute(0))
+        wait_until(lambda: writer.waiting == 0, "the database to take it")
+        cable.cut()
+        writer.put(minute(1))
+        writer.put(minute(2))
+        assert writer.waiting == 2
+        assert [row[0] for row in history(connection)] == [0.0]
+        cable.mend()
+        wait_until(lambda: writer.waiting == 0, "the database to take it")
+    finally:
+        writer.stop()
+        cable.close()
+    assert [row[0] for row in history(connection)] == [0.0, 60.0, 120.0]
+
+
+def test_a_database_that_cannot_be_reached_stops_no_tick_and_costs_no_more_than_two_hours_of_memory() -> None:
+    writer = HistoryWriter("postgresql://cityvitals@127.0.0.1:1/nowhere")
+    writer.start()
+    for _ in range(MINUTES_KEPT + 5):
+        writer.put([])
+    assert writer.waiting == MINUTES_KEPT
+    assert writer.dropped == 5
+    writer.stop()
+
+
+def test_a_minute_that_is_written_twice_stays_as_it_was(database_url: str, connection: psycopg.Connection) -> None:
+    writer = HistoryWriter(database_url)
+    writer.start()
+    for _ in range(2):
+        writer.put(minute(0))
+    writer.stop()
+    assert [row[0] for row in history(connection)] == [0.0]
