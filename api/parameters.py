@@ -1,0 +1,62 @@
+"""Query parameters that several routes have, each with its check and its words in OpenAPI."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BeforeValidator, WithJsonSchema
+
+from api.cursors import MAX_LENGTH, CursorError, decode
+from api.problems import invalid_parameter, not_found
+from api.services import Services
+from api.times import parse_step, parse_time
+
+_TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-20T08:00:00+08:00"]})
+_STEP_SCHEMA = WithJsonSchema({"type": "string", "examples": ["15m"]})
+
+Time = Annotated[datetime, BeforeValidator(lambda v: v if isinstance(v, datetime) else parse_time(v)), _TIME_SCHEMA]
+Step = Annotated[timedelta, BeforeValidator(lambda v: v if isinstance(v, timedelta) else parse_step(v)), _STEP_SCHEMA]
+
+From = Annotated[Time | None, Query(alias="from", description="RFC 3339; first moment wanted")]
+To = Annotated[Time | None, Query(alias="to", description="RFC 3339; first moment not wanted any more")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="items on a page")]
+Cursor = Annotated[
+    str | None, Query(max_length=MAX_LENGTH, description="`next` of the page before, with the same filters")
+]
+Text = Annotated[str | None, Query(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
+
+
+def codes(services: Services, area: str | None) -> list[str] | None:
+    """The codes of the area in ``area=`` and of all below it; None for no such filter."""
+    if area is None:
+        return None
+    if area not in services.city:
+        raise invalid_parameter("area", area, "must be a code of GET /v1/areas")
+    return services.within(area)
+
+
+def kind(services: Services, value: str | None) -> str | None:
+    """``kind=`` if it names one."""
+    if value is not None and value not in services.kinds:
+        raise invalid_parameter("kind", value, f"must be one of {', '.join(services.kinds)}")
+    return value
+
+
+def position(cursor: str | None, *shape: type[str] | type[int]) -> tuple[str | int, ...] | None:
+    """The key parts in ``cursor=``."""
+    try:
+        return None if cursor is None else decode(cursor, *shape)
+    except CursorError as error:
+        raise invalid_parameter("cursor", cursor, str(error)) from error
+
+
+def ordered(start: datetime | None, end: datetime | None) -> None:
+    """Check that ``from`` lies before ``to``."""
+    if start is not None and end is not None and start >= end:
+        raise invalid_parameter("from", start.isoformat(), f"must be before to, {end.isoformat()}")
+
+
+def stream_named(services: Services, name: str) -> None:
+    """Check the stream of a path."""
+    if name not in services.streams:
+        raise not_found("stream", name, f"one of {', '.join(services.streams)}")

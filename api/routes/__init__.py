@@ -1,0 +1,18 @@
+"""The routes, one noun a file; ``ROUTERS`` are those under /v1, in the order the documentation shows them."""
+
+from api.routes import areas, devices, gaps, history, kinds, ledger, live, marks, readings, rejects, socket, vitals
+
+ROUTERS = (
+    areas.router,
+    vitals.router,
+    history.router,
+    kinds.router,
+    devices.router,
+    readings.router,
+    gaps.router,
+    rejects.router,
+    marks.router,
+    ledger.router,
+    live.router,
+    socket.router,
+)

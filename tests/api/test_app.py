@@ -1,0 +1,107 @@
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from live_api import running_api
+
+from api.app import create_app
+from api.auth import new_key
+from api.config import ApiConfig
+from devices.city import load_city
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "api.md"
+CONFIG = ApiConfig("postgresql://x@127.0.0.1:1/x", "mqtt://127.0.0.1:1", load_city("shanghai"))
+OPENAPI: dict[str, Any] = create_app(CONFIG).openapi()
+OPERATIONS = [(method, path) for path, methods in OPENAPI["paths"].items() for method in methods]
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_route_is_documented(method: str, path: str) -> None:
+    assert f"`{method.upper()} {path}" in DOCUMENTATION.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_parameter_is_documented(method: str, path: str) -> None:
+    text = DOCUMENTATION.read_text(encoding="utf-8")
+    for parameter in OPENAPI["paths"][path][method].get("parameters", []):
+        if parameter["in"] == "query":
+            assert re.search(rf"`{parameter['name']}=?`", text), parameter["name"]
+
+
+def test_the_websocket_is_documented() -> None:
+    assert "`WS /v1/ws" in DOCUMENTATION.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_answer_has_an_example_and_every_error_is_a_problem(method: str, path: str) -> None:
+    for status, answer in OPENAPI["paths"][path][method]["responses"].items():
+        for media, content in answer.get("content", {}).items():
+            assert "example" in content or "examples" in content, (status, media)
+            if status[0] in "45" and path.startswith("/v1/"):
+                assert media == "application/problem+json"
+
+
+def test_the_body_of_a_registration_has_examples() -> None:
+    body = OPENAPI["paths"]["/v1/devices"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["examples"].keys() == {"one", "list"}
+
+
+def test_every_reference_in_the_description_leads_somewhere() -> None:
+    names = set(re.findall(r"#/components/schemas/([\w\[\]]+)", str(OPENAPI)))
+    assert names <= OPENAPI["components"]["schemas"].keys()
+
+
+def test_every_route_under_v1_asks_for_a_key_where_keys_are_configured(config: ApiConfig) -> None:
+    key = new_key("ops")
+    with (
+        running_api(dataclasses.replace(config, api_keys=(key,))) as api,
+        httpx.Client(base_url=api.url, timeout=30) as client,
+    ):
+        for method, path in OPERATIONS:
+            if path.startswith("/v1/"):
+                answer = client.request(method, re.sub(r"{\w+}", "1", path))
+                assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="cityvitals"')
+                assert answer.headers["content-type"] == "application/problem+json"
+        wrong = {"Authorization": f"Bearer ops.{'A' * 43}"}
+        assert client.get("/v1/areas", headers=wrong).status_code == 401
+        for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key}, {"Cookie": f"cityvitals_key={key}"}):
+            assert client.get("/v1/areas", headers=headers).status_code == 200
+        assert client.get("/openapi.json").json()["components"]["securitySchemes"]
+
+
+def test_an_unknown_path_is_a_problem(client: httpx.Client) -> None:
+    for path in ("/v1/nothing", "/nothing", "/v1", "/v1/areas/"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert client.post("/v1/nothing").status_code == 404
+
+
+def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: httpx.Client) -> None:
+    answer = client.delete("/v1/ledger")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert answer.json()["type"].endswith("method_not_allowed")
+
+
+def test_an_unknown_host_is_refused(client: httpx.Client, config: ApiConfig) -> None:
+    answer = client.get("/livez", headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.json()["type"]) == (421, "urn:cityvitals:problem:unknown_host")
+    with running_api(dataclasses.replace(config, allowed_hosts=("Ops.example",))) as api:
+        assert httpx.get(f"{api.url}/livez", timeout=30, headers={"Host": "ops.example:443"}).status_code == 200
+
+
+def test_other_origins_may_not_read_unless_they_are_allowed(client: httpx.Client, config: ApiConfig) -> None:
+    origin = {"Origin": "https://ops.example"}
+    assert "access-control-allow-origin" not in client.get("/v1/areas", headers=origin).headers
+    with running_api(dataclasses.replace(config, allowed_origins=("https://ops.example",))) as api:
+        answer = httpx.get(f"{api.url}/v1/areas", timeout=30, headers=origin)
+        assert answer.headers["access-control-allow-origin"] == "https://ops.example"
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/v1/areas", "/nothing"])
+def test_every_answer_keeps_browsers_to_this_host(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
