@@ -1,0 +1,1 @@
+"""Composition root and operations: settings, embedded servers, supervisor and command line."""

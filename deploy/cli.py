@@ -1,0 +1,257 @@
+"""The command `cityvitals`: one subcommand per process, each importing only what it runs."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy.errors import DeployError, InterruptedByUser
+from deploy.settings import DEFAULT_DATABASE_PORT, DEFAULT_HTTP_PORT, DEFAULT_MQTT_PORT, Settings, load
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+Handler = Callable[[argparse.Namespace, Settings], int]
+
+DEFAULT_DEVICES = 2000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; the process's exit code. What a person can put right is told in one line."""
+    options = parser().parse_args(arguments)
+    try:
+        settings = load(data_dir=options.data_dir, mqtt_port=options.mqtt_port, database_port=options.db_port)
+        run: Handler = options.run
+        return run(options, settings)
+    except DeployError as error:
+        print(f"cityvitals: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, InterruptedByUser):
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    root = argparse.ArgumentParser(prog="cityvitals", description="Live, explainable vital signs of a city.")
+    commands = root.add_subparsers(metavar="COMMAND", required=True)
+    common = _common_options()
+    _add_up(commands, common)
+    _add(commands, common, "pipeline", "ingest and processing: broker to database to vital signs", _pipeline)
+    _add_api(commands, common)
+    _add(commands, common, "broker", "the embedded Mosquitto alone", _broker)
+    _add(commands, common, "database", "the embedded TimescaleDB alone", _database)
+    _add(commands, common, "migrate", "bring the database's schema up to date", _migrate)
+    _add_simulate(commands, common)
+    _add_replay(commands, common)
+    _add(commands, common, "contract", "print the outside contract as AsyncAPI", _contract)
+    _add_check_device(commands, common)
+    _add_bench(commands, common)
+    return root
+
+
+def _common_options() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--data-dir", type=Path, metavar="D", help="where data and logs are kept")
+    for option, default, server in (
+        ("--mqtt-port", DEFAULT_MQTT_PORT, "broker"),
+        ("--db-port", DEFAULT_DATABASE_PORT, "database"),
+    ):
+        text = f"port of the embedded {server} (default %(default)s, 0: any free one)"
+        common.add_argument(option, type=_port, default=default, metavar="PORT", help=text)
+    return common
+
+
+def _add(
+    commands: "Commands", common: argparse.ArgumentParser, name: str, purpose: str, run: Handler
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, parents=[common], help=purpose, description=purpose)
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_up(commands: "Commands", common: argparse.ArgumentParser) -> None:
+    command = _add(commands, common, "up", "start everything, watch it, stop it on Ctrl-C", _up)
+    _add_listener(command)
+    _add_fleet(command)
+    command.add_argument("--no-devices", action="store_true", help="start no simulated devices")
+
+
+def _add_api(commands: "Commands", common: argparse.ArgumentParser) -> None:
+    command = _add(commands, common, "api", "the HTTP API and the operations-centre page", _api)
+    _add_listener(command)
+    command.add_argument("--trusted-network", action="store_true",
+                         help="listen on any address: a proxy in front provides keys and TLS")  # fmt: skip
+
+
+def _add_simulate(commands: "Commands", common: argparse.ArgumentParser) -> None:
+    command = _add(commands, common, "simulate", "publish a simulated city", _simulate)
+    _add_fleet(command)
+    command.add_argument("--mqtt", metavar="URL", help="broker to publish to (default: the configured one)")
+    command.add_argument("--scenario", default="calm", help="name or file of the scenario (default %(default)s)")
+    command.add_argument("--interval", type=_positive, metavar="S", help="seconds between two reports of a device")
+    command.add_argument("--online", action="store_true", help="keep a retained status per device")
+    command.add_argument("--gateway", action="store_true",
+                         help="one gateway speaks for all devices and sends again what is missing")  # fmt: skip
+
+
+def _add_fleet(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--devices", type=_count, default=DEFAULT_DEVICES, metavar="N",
+                         help="number of simulated devices (default %(default)s)")  # fmt: skip
+    command.add_argument("--speed", type=_positive, default=1.0, metavar="X",
+                         help="how much faster the simulated time of day runs (default %(default)s)")  # fmt: skip
+    command.add_argument("--seed", type=int, default=1, metavar="S", help="seed (default %(default)s)")
+
+
+def _add_replay(commands: "Commands", common: argparse.ArgumentParser) -> None:
+    command = _add(commands, common, "replay", "publish a recorded trace", _replay)
+    command.add_argument("trace", metavar="TRACE", help="folder with the recording, or the name of a bundled one")
+    command.add_argument("--speed", default="1", metavar="X", help="how much faster than recorded, or max (default 1)")
+    command.add_argument("--map", type=Path, metavar="FILE", help="trace.toml to use instead of the folder's own")
+    command.add_argument("--mqtt", metavar="URL", help="broker to publish to (default: the configured one)")
+
+
+def _add_check_device(commands: "Commands", common: argparse.ArgumentParser) -> None:
+    purpose = "check a device's payload against the contract, or show why its messages are rejected"
+    command = _add(commands, common, "check-device", purpose, _check_device)
+    command.add_argument("stream", help="stream of the payload (bus_arrival, ...), or the device's kind")
+    command.add_argument("target", metavar="FILE|DEVICE", help="payload file (- for standard input) or device id")
+    command.add_argument("--mqtt", metavar="URL", help="broker to listen to (default: the configured one)")
+    command.add_argument("--seconds", type=_positive, metavar="S", help="how long to listen (default: until stopped)")
+
+
+def _add_bench(commands: "Commands", common: argparse.ArgumentParser) -> None:
+    purpose = "measure side by side: cityvitals, the limit of its parts, its peers"
+    command = _add(commands, common, "bench", purpose, _bench)
+    command.add_argument("names", nargs="*", metavar="NAME", help="benchmarks to run (default: all)")
+    command.add_argument("--json", type=Path, metavar="F", help="file to write all figures to")
+    command.add_argument("--rounds", type=_count, default=5, metavar="N", help="rounds (default %(default)s)")
+    command.add_argument("--scale", type=_positive, default=1.0, metavar="X",
+                         help="part of the full amount of data (default %(default)s)")  # fmt: skip
+
+
+def _add_listener(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", default="127.0.0.1", metavar="H",
+                         help="address the API listens on (default %(default)s)")  # fmt: skip
+    command.add_argument("--port", type=_port, default=DEFAULT_HTTP_PORT, metavar="PORT",
+                         help="port of the API (default %(default)s)")  # fmt: skip
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; it must be a number from 0 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of devices; it must be a whole number")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def _up(options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.supervisor import UpOptions, up
+
+    fleet = ("--devices", str(options.devices), "--speed", str(options.speed), "--seed", str(options.seed))
+    return up(UpOptions(options.host, options.port, options.devices > 0 and not options.no_devices, fleet), settings)
+
+
+def _pipeline(_options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.pipeline import run_pipeline
+
+    _log_to_stderr()
+    return run_pipeline(settings)
+
+
+def _api(options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.serve import Listener, run_api
+
+    _log_to_stderr()
+    return run_api(settings, Listener(options.host, options.port, options.trusted_network))
+
+
+def _broker(_options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.standalone import run_broker
+
+    return run_broker(settings)
+
+
+def _database(_options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.standalone import run_database
+
+    return run_database(settings)
+
+
+def _migrate(_options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.migration import run_migration
+
+    return run_migration(settings)
+
+
+def _simulate(options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.simulate import run_simulation, stop_on_signals
+    from devices.simulation.fleet import INTERVAL_S
+
+    return run_simulation(
+        options.mqtt or settings.broker,
+        settings.city,
+        options.devices,
+        options.seed,
+        stop_on_signals(),
+        speed=options.speed,
+        scenario=options.scenario,
+        interval=options.interval or INTERVAL_S,
+        online=options.online,
+        through_gateway=options.gateway,
+    )
+
+
+def _replay(options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.simulate import run_replay, stop_on_signals
+    from devices.recording.format import TraceError
+    from devices.replay import parse_speed
+
+    try:
+        speed = parse_speed(options.speed)
+    except TraceError as error:
+        raise DeployError(f"--speed: {error}") from error
+    url = options.mqtt or settings.broker
+    return run_replay(options.trace, url, settings.city, stop_on_signals(), speed=speed, map_file=options.map)
+
+
+def _contract(_options: argparse.Namespace, _settings: Settings) -> int:
+    from devices.asyncapi import asyncapi
+
+    print(asyncapi())
+    return 0
+
+
+def _check_device(options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.device_check import run_check
+
+    return run_check(options.stream, options.target, settings, mqtt_url=options.mqtt, seconds=options.seconds)
+
+
+def _bench(options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.bench.command import run_benchmarks
+
+    return run_benchmarks(options.names, settings, rounds=options.rounds, scale=options.scale, file=options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

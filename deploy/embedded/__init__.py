@@ -1,0 +1,1 @@
+"""The real Mosquitto and TimescaleDB in a private folder: fetched, started and stopped without installing."""

@@ -1,0 +1,138 @@
+"""The pipeline process: ingest and processing wired together, one thread each beside the broker's connection."""
+
+import gc
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from deploy.settings import Settings
+from devices.city import load_city
+from devices.kinds import kinds
+from devices.topics import Topics
+from ingest.pruning import Pruner
+from ingest.service import IngestService
+from ingest.subscriber import Subscriber
+from processing.service import ProcessingService
+from processing.trackers import stream_windows
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 5.0
+
+
+class Pipeline:
+    """Ingest and processing of one city."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._city = load_city(settings.city)
+        topics = Topics(self._city.code, kinds())
+        self._started = time.time()
+        self._failure: BaseException | None = None
+        self._stop = threading.Event()
+        self.subscriber = Subscriber(
+            settings.broker_login,
+            client_id=settings.pipeline_client(self._city.code),
+            subscription=topics.everything,
+            memory=settings.data_dir / "broker-session",
+        )
+        self.processing = ProcessingService(
+            city=self._city,
+            topics=topics,
+            database_url=settings.database,
+            publish=lambda topic, payload: self.subscriber.publish(topic, payload, retain=True),
+            state=self.state,
+            retention=settings.retention,
+        )
+        self.ingest = IngestService(
+            subscriber=self.subscriber,
+            database_url=settings.database,
+            topics=topics,
+            areas=frozenset(area.code for area in self._city.areas),
+            registration=settings.registration,
+            hand_on=self.processing.hand_on,
+            spool_folder=settings.spool_folder,
+            spool_quota=settings.spool_quota,
+            ready=self.processing.restored,
+        )
+        self.pruner = Pruner(
+            settings.database,
+            settings.retention,
+            topics.kinds,
+            stream_windows(self.processing.engine.indicators),
+            self.processing.restored,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """What the pipeline says of itself in every tick message."""
+        counters, link, protocol = self.ingest.counters, self.subscriber.state, self.ingest.protocol
+        return {
+            "pid": os.getpid(),
+            "uptime": round(time.time() - self._started, 1),
+            "pending": self.ingest.pending,
+            "connected": link.connected,
+            "connections": link.connections,
+            "sessionsLost": link.sessions_lost,
+            "brokerDropped": link.broker_dropped,
+            "databaseAway": protocol.database_away,
+            "databaseErrors": self.ingest.link.errors,
+            "spooled": protocol.spooled,
+            "spoolBytes": self.ingest.spool.stored_bytes,
+            "spoolFull": protocol.spool_full,
+            "spoolQuarantined": self.ingest.spool.quarantined,
+            "messages": counters.messages,
+            "stored": counters.stored,
+            "duplicate": counters.duplicate,
+            "rejected": counters.rejected,
+            "watermarks": self.ingest.watermarks,
+            "retentionDropped": dict(self.pruner.dropped),
+            "retentionFailures": self.pruner.failures,
+        }
+
+    def stop(self) -> None:
+        """Ask ``run`` to finish the take in hand and return."""
+        self._stop.set()
+
+    def run(self) -> int:
+        """Work until ``stop``; returns the exit code."""
+        threads = [
+            threading.Thread(target=self._guarded, args=[self.processing.run], name="processing"),
+            threading.Thread(target=self._guarded, args=[self.ingest.run], name="ingest"),
+        ]
+        for thread in threads:
+            thread.start()
+        self.processing.restored.wait(_PATIENCE)  # a database that is there is there soon; else the spool takes over
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 100)  # decoded JSON has no cycles: looking for them costs a third of decoding
+        self.subscriber.start()
+        self.pruner.start()
+        self._stop.wait()
+        self.ingest.stop()
+        self.processing.stop()
+        self.pruner.stop()
+        for thread in reversed(threads):
+            thread.join()
+        self.subscriber.stop()
+        if self._failure is not None:
+            log.error("the pipeline stopped: %s", self._failure, exc_info=self._failure)
+            return 1
+        return 0
+
+    def _guarded(self, work: Any) -> None:
+        """Run a thread; its failure ends the process, so that the supervisor can start it again."""
+        try:
+            work()
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._stop.set()
+
+
+def run_pipeline(settings: Settings) -> int:
+    """Run the pipeline until SIGTERM or SIGINT; returns the exit code."""
+    pipeline = Pipeline(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: pipeline.stop())
+    return pipeline.run()
