@@ -1,0 +1,106 @@
+"""The real servers of the test run: one TimescaleDB, one Mosquitto, one Chromium, started on first use.
+
+`database_url` is a migrated database of the test's own, cloned from a template; `empty_database_url` has the
+extension only; `broker_url` is shared, so tests take topics (city names) of their own.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deploy.embedded import broker, database
+from deploy.embedded.chromium import chromium_program
+from deploy.embedded.server import running
+from deploy.embedded.servers import servers_copy
+from deploy.settings import DATABASE, default_cache_dir
+
+_numbers = count(1)
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def cache_dir() -> Path:
+    return default_cache_dir(os.environ)
+
+
+@pytest.fixture(scope="session")
+def servers(cache_dir: Path) -> Path:
+    """The private copy of broker and database."""
+    return servers_copy(cache_dir)
+
+
+@pytest.fixture(scope="session")
+def database_server(tmp_path_factory: pytest.TempPathFactory, servers: Path) -> Iterator[str]:
+    """URL of the server's maintenance database."""
+    folder = tmp_path_factory.mktemp("database")
+    tuning = database.Tuning(durable=False)
+    server = database.prepare(folder / "database", free_port(), servers, tuning=tuning)
+    with running(server, folder / "database.log"):
+        database.ensure_database(server.url)
+        yield _with_database(server.url, "postgres")
+
+
+@pytest.fixture(scope="session")
+def migrated_template(database_server: str) -> str:
+    """Name of a database that holds the schema and no data; never connected to by tests."""
+    from ingest.database import migrate
+
+    name = "template_migrated"
+    with psycopg.connect(database_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url = _with_database(database_server, name)
+    database.ensure_database(url)
+    migrate(url)
+    return name
+
+
+@pytest.fixture
+def database_url(database_server: str, migrated_template: str) -> Iterator[str]:
+    """A migrated, empty database for this test alone."""
+    yield from _own_database(database_server, migrated_template)
+
+
+@pytest.fixture
+def empty_database_url(database_server: str) -> Iterator[str]:
+    """A database for this test alone that has the extension timescaledb and nothing else."""
+    yield from _own_database(database_server, DATABASE)
+
+
+def _own_database(server: str, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield _with_database(server, name)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _with_database(url: str, name: str) -> str:
+    return f"{url.rsplit('/', 1)[0]}/{name}"
+
+
+@pytest.fixture(scope="session")
+def broker_url(tmp_path_factory: pytest.TempPathFactory, servers: Path) -> Iterator[str]:
+    """A running Mosquitto, shared by the whole run."""
+    folder = tmp_path_factory.mktemp("broker")
+    server = broker.prepare(folder / "broker", free_port(), servers)
+    with running(server, folder / "broker.log"):
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def chromium(cache_dir: Path) -> tuple[Path, dict[str, str]]:
+    """Program and environment of a headless Chromium for `playwright.chromium.launch`."""
+    return chromium_program(cache_dir)

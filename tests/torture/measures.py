@@ -1,0 +1,195 @@
+"""The measurements behind docs/reliability.md, each repeatable by its name; each prints one line a result."""
+
+import random
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from tests.torture.audit import Verdict
+from tests.torture.book import Book
+from tests.torture.cast import Cast
+from tests.torture.load import DIRECT, MEBIBYTE, Load, Sample, load, slope
+from tests.torture.population import Publishers, wait_until
+from tests.torture.processes import Node
+from tests.torture.run import Outcome, audit
+from tests.torture.world import Options, Servers, world
+
+WARM_UP = 120.0
+_KILLS = {"pipeline": 20, "database": 5, "broker": 10}
+
+
+def kill_pipeline(made: Servers) -> bool:
+    """kill -9 of the pipeline 20 times under 2,000 messages a second."""
+    with load(made, "kill-pipeline", 2_000) as flow:
+        times = _kill(flow, flow.opened.pipeline, _KILLS["pipeline"])
+    return _tell("kill -9 of the pipeline, 20 times, 2,000 msg/s", flow, back=times)
+
+
+def kill_database(made: Servers) -> bool:
+    """kill -9 of PostgreSQL 5 times under 2,000 messages a second."""
+    with load(made, "kill-database", 2_000) as flow:
+        times = _kill(flow, flow.opened.database, _KILLS["database"])
+    return _tell("kill -9 of PostgreSQL, 5 times, 2,000 msg/s", flow, back=times)
+
+
+def _kill(flow: Load, node: Node, times: int) -> list[float]:
+    """Seconds from each restart to stored readings."""
+    rng, back = random.Random(times), []
+    for _ in range(times):
+        time.sleep(rng.uniform(1.0, 4.0))
+        node.kill()
+        node.start()
+        back.append(flow.back())
+    return back
+
+
+def stop(made: Servers) -> bool:
+    """SIGSTOP for 30 s of pipeline, database and broker, each under 1,000 messages a second."""
+    passed = True
+    for name in ("pipeline", "database", "broker"):
+        with load(made, f"stop-{name}", 1_000) as flow:
+            time.sleep(5)
+            node: Node = getattr(flow.opened, name)
+            node.stop()
+            time.sleep(30)
+            node.proceed()
+            back = [flow.back()]
+        passed &= _tell(f"SIGSTOP of the {name} for 30 s, 1,000 msg/s", flow, back=back)
+    return passed
+
+
+def kill_broker(made: Servers) -> bool:
+    """kill -9 of Mosquitto 10 times under 1,000 messages a second: what it had acknowledged and lost."""
+    back = []
+    with load(made, "kill-broker", 1_000, options=Options(small_disk=False), ask=True) as flow:
+        time.sleep(15)  # the broker saves its sessions meanwhile
+        for _ in range(_KILLS["broker"]):
+            time.sleep(3)
+            flow.opened.note_broker_loss()
+            flow.opened.broker.kill()
+            flow.opened.broker.start()
+            back.append(flow.back())
+    asker = flow.publishers.asker
+    more = f"of {asker.confirmed} readings with a watermark none, {asker.resent} sent again for it"
+    return _tell("kill -9 of the broker, 10 times, 1,000 msg/s", flow, back=back, more=more)
+
+
+def outage(made: Servers, seconds: float = 180.0) -> bool:
+    """The database stopped for 3 minutes at 1,000 messages a second, default settings."""
+    with load(made, "outage", 1_000) as flow:
+        time.sleep(30)
+        down = flow.elapsed
+        flow.opened.database.end()
+        time.sleep(seconds)
+        most = flow.spooled()
+        flow.opened.database.start()
+        healed = time.monotonic()
+        back = [flow.back(300)]
+        wait_until(lambda: flow.spooled() == 0, 600, "the spool is empty")
+        drained = time.monotonic() - healed
+        time.sleep(10)
+    before = [s.rss for s in flow.samples if s.at < down]
+    during = [s.rss for s in flow.samples if down <= s.at < down + seconds]
+    after = [s.rss for s in flow.samples if s.at >= down + seconds]
+    memory = " / ".join(f"{max(part) / MEBIBYTE:.0f}" for part in (before, during, after) if part)
+    more = f"{most} messages in the spool, drained in {drained:.0f} s beside live traffic; "
+    more += f"resident memory at most {memory} MiB before / during / after"
+    return _tell(f"database down for {seconds:.0f} s, 1,000 msg/s", flow, back=back, more=more)
+
+
+def poison(made: Servers, messages: int = 100_000, pairs: int = 3) -> bool:
+    """100,000 messages of which 10,000 are poison, against as many good ones; alternating."""
+    rates: dict[str, list[float]] = {"clean": [], "poisoned": []}
+    failures: list[str] = []
+    for pair in range(pairs):
+        for name, share in (("clean", 0.0), ("poisoned", 0.1)):
+            rate, verdict = _flood(made, f"{name}-{pair}", share, messages)
+            rates[name].append(rate)
+            failures += verdict.failures
+            print(f"  {name}: {rate:.0f} good readings/s, {dict(verdict.counts)}", flush=True)
+    ratio = sorted(p / c for p, c in zip(rates["poisoned"], rates["clean"], strict=True))
+    middle = ratio[len(ratio) // 2]
+    print(f"poison: good readings/s beside 10 % poison / clean = {middle:.2f} ({ratio[0]:.2f}–{ratio[-1]:.2f})")
+    for failure in failures[:20]:
+        print(f"  {failure}")
+    return not failures and middle >= 0.8
+
+
+def _flood(made: Servers, name: str, share: float, messages: int) -> tuple[float, Verdict]:
+    """Good readings a second when the pipeline takes everything from a broker that holds it all."""
+    with world(made, name, DIRECT) as opened:
+        book = Book(opened.folder / "book.sqlite")
+        casts = [Cast(f"p{n}", random.Random(f"{name}/{n}"), plain=True, poison_share=share) for n in range(4)]
+        publishers = Publishers(opened, book, casts, 1e6, ask=False, total=messages)
+        since = time.time()
+        try:
+            publishers.start(publish=False)
+            opened.pipeline.stop()
+            time.sleep(6)  # the broker gives the connection up and keeps what comes for the session
+            publishers.publish()
+            wait_until(lambda: publishers.supplied >= messages and not publishers.waiting, 300, "all is published")
+            good = book.rows("SELECT count(*) FROM entries WHERE fate = 'stored'")[0][0]
+            opened.pipeline.proceed()
+            with opened.connect() as connection:
+                taken = _time_to_store(connection, good)
+        finally:
+            publishers.stop()
+        outcome = Outcome(0, Verdict())
+        audit(opened, book, since, outcome)
+        book.close()
+    return good / taken, outcome.verdict
+
+
+def _time_to_store(connection: psycopg.Connection, wanted: int) -> float:
+    """Seconds from the first stored reading to the last."""
+    stored: Callable[[], int] = lambda: int(  # noqa: E731 - a name for a query
+        (connection.execute("SELECT coalesce(sum(stored), 0) FROM ledger").fetchone() or (0,))[0]
+    )
+    wait_until(lambda: stored() > 0, 60, "the first reading is stored")
+    began = time.monotonic()
+    wait_until(lambda: stored() >= wanted, 300, f"{wanted} readings are stored")
+    return time.monotonic() - began
+
+
+def soak(made: Servers, seconds: float = 600.0) -> bool:
+    """2,000 messages a second for 10 minutes from devices that reconnect every 5 s."""
+    with load(made, "soak", 2_000, publishers=20, reconnect_every=5.0) as flow:
+        time.sleep(seconds)
+        back = [flow.back()]
+        connections = sum(thread.connections for thread in flow.publishers.threads)
+    warm = [s for s in flow.samples if WARM_UP <= s.at <= seconds]
+    growth = slope(warm)
+    more = f"{connections} connections of devices; after {WARM_UP:.0f} s resident memory "
+    more += f"{_span(warm, 'rss', MEBIBYTE)} MiB, {growth:+.2f} MiB/min; "
+    more += f"descriptors {_span(warm, 'descriptors')}, threads {_span(warm, 'threads')}"
+    return _tell(f"soak {seconds:.0f} s, 2,000 msg/s", flow, back=back, more=more) and growth <= 1.0
+
+
+def _span(samples: list[Sample], name: str, unit: int = 1) -> str:
+    values = [getattr(sample, name) / unit for sample in samples]
+    return f"{min(values):.0f}–{max(values):.0f}"
+
+
+def _tell(what: str, flow: Load, *, back: list[float], more: str = "") -> bool:
+    """Print the line of a result; whether it passed."""
+    verdict = flow.outcome.verdict
+    counts = verdict.counts
+    seconds = f"stored again {min(back):.1f}–{max(back):.1f} s after healing"
+    figures = f"published {sum(t.published for t in flow.publishers.threads)}, stored {counts['stored']}, "
+    figures += f"duplicates {counts['duplicate']}, lost by the broker {len(verdict.lost_by_broker)}"
+    print(f"{'failed' if verdict.failures else 'passed'}: {what}: {figures}; {seconds}; {more}", flush=True)
+    for failure in verdict.failures[:20]:
+        print(f"  {failure}")
+    return not verdict.failures
+
+
+MEASURES: dict[str, Callable[[Servers], bool]] = {
+    "kill-pipeline": kill_pipeline,
+    "kill-database": kill_database,
+    "kill-broker": kill_broker,
+    "stop": stop,
+    "outage": outage,
+    "poison": poison,
+    "soak": soak,
+}
