@@ -170,5 +170,6 @@ class Engine:
             reporting=partials["reporting"],
             freshness=np.where(newest > kernels.NEVER, (at - newest) / 1e6, np.nan),
             idle=measured.idle,
+            base=measured.base,
         )
         return judge(measured.value, evidence, indicator.goalposts, indicator.minimum_coverage)

@@ -44,6 +44,9 @@ class Values:
     """age in seconds of the newest reading behind it; of the oldest part, for an index; NaN = never heard"""
     reason: Reasons
     """index into REASONS"""
+    base: Floats
+    """denominator of a ratio of sums: the value of an area = Σ value·base / Σ base over its parts that have a value; 1
+    for a plain sum; NaN where there is no value, and for one that is neither, such as an index"""
 
     @property
     def applies(self) -> NDArray[np.bool_]:
@@ -66,6 +69,8 @@ class Evidence:
     freshness: Floats
     idle: NDArray[np.bool_]
     """where the devices report and there is nothing of what is measured"""
+    base: Floats
+    """denominator of the value, NaN = none"""
 
 
 def score(value: Floats, goalposts: Goalposts) -> Floats:
@@ -98,7 +103,8 @@ def judge(value: Floats, evidence: Evidence, goalposts: Goalposts, minimum_cover
     reason[evidence.fresh == 0] = STALE
     reason[evidence.expected == 0] = NO_DEVICES
     kept = np.where(reason == OK, value, np.nan)
-    return Values(kept, score(kept, goalposts), coverage, evidence.freshness, reason)
+    base = np.where(np.isnan(kept), np.nan, evidence.base)
+    return Values(kept, score(kept, goalposts), coverage, evidence.freshness, reason, base)
 
 
 def combine(parts: list[Values], weights: list[float], *, geometric: bool = False) -> tuple[Values, list[Floats]]:
@@ -128,7 +134,7 @@ def combine(parts: list[Values], weights: list[float], *, geometric: bool = Fals
     freshness = np.fmax.reduce(np.where(applies, np.array([part.freshness for part in parts]), np.nan))
     reason = _why(enough, applies, there, np.array([part.reason for part in parts]))
     shares = [np.where(enough & there[i], points[i], np.nan) for i in range(len(parts))]
-    return Values(index, index, coverage, freshness, reason), shares
+    return Values(index, index, coverage, freshness, reason, np.full(len(index), np.nan)), shares
 
 
 def _split(index: Floats, logs: Floats, share: Floats) -> Floats:

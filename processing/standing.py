@@ -44,6 +44,9 @@ class Measured:
     """kernels.PARTIAL[areas], rolled up"""
     idle: NDArray[np.bool_]
     """where the devices do report, and what is measured does not occur"""
+    base: Floats
+    """what the value weighs against its neighbours': the denominator of a ratio of sums (devices, spots, kW, readings),
+    1 for a plain sum, NaN where the value is neither"""
 
 
 def enlarged(array: NDArray[Any], size: int, fill: Any) -> NDArray[Any]:

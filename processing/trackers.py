@@ -44,9 +44,11 @@ class LatestTracker:
         value = kernels.total(partials["hi"], partials["lo"])
         if self._indicator.aggregation == "latest_sum":
             value[partials["count"] == 0] = np.nan
+            base = np.ones(len(value))
         else:
-            value = quotient(value, kernels.total(partials["per_hi"], partials["per_lo"]))
-        return Measured(value, partials, np.zeros(len(value), np.bool_))
+            base = kernels.total(partials["per_hi"], partials["per_lo"])
+            value = quotient(value, base)
+        return Measured(value, partials, np.zeros(len(value), np.bool_), base)
 
     def newest(self, slots: int) -> NDArray[np.void]:
         """Newest reading of each slot."""
@@ -91,11 +93,11 @@ class PaneTracker:
         kernels.roll_up(self._parents, partials)
         value = kernels.total(partials["hi"], partials["lo"])
         if self._indicator.aggregation == "window_rate":
-            rate = value * self._indicator.rate_per / self._indicator.window
-            value = quotient(rate, partials["reporting"].astype(np.float64))
+            value = value * self._indicator.rate_per / self._indicator.window
+            base = partials["reporting"].astype(np.float64)
         else:
-            value = quotient(value, kernels.total(partials["per_hi"], partials["per_lo"]))
-        return Measured(value, partials, np.zeros(len(value), np.bool_))
+            base = kernels.total(partials["per_hi"], partials["per_lo"])
+        return Measured(quotient(value, base), partials, np.zeros(len(value), np.bool_), base)
 
 
 Tracker = LatestTracker | PaneTracker | WaitTracker

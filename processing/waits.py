@@ -72,7 +72,7 @@ class WaitTracker:
             kernels.roll_up(self._parents, partials)
         few = happened["count"] < self._fewest
         excess = np.where(few, np.nan, _mean_wait(happened) - _mean_wait(planned))
-        return Measured(excess, happened, few & (arrivals > 0))
+        return Measured(excess, happened, few & (arrivals > 0), np.full(len(excess), np.nan))
 
     def _take_in_new(self) -> None:
         if not self._new:

@@ -131,7 +131,7 @@ def digest(snapshot: Snapshot) -> dict[str, bytes]:
     parts: dict[str, bytes] = {"at": str(snapshot.at).encode(), "version": snapshot.method_version.encode()}
     groups = [("composite", snapshot.composite), *snapshot.indicators.items(), *snapshot.domains.items()]
     for name, values in groups:
-        for field in ("value", "score", "coverage", "freshness", "reason"):
+        for field in ("value", "score", "coverage", "freshness", "reason", "base"):
             parts[f"{name}.{field}"] = getattr(values, field).tobytes()
     for name, counts in [*snapshot.expected.items(), *snapshot.reporting.items()]:
         parts[f"{name}.devices"] = parts.get(f"{name}.devices", b"") + counts.tobytes()

@@ -138,6 +138,21 @@ def test_roll_up_from_streets_equals_the_computation_over_all_devices_below() ->
         assert snapshot.composite.score[area] == direct.composite.score[FIRST]
 
 
+def test_an_areas_value_is_the_mean_of_its_parts_weighed_by_their_base() -> None:
+    snapshot = folded(city_day(5)).evaluate(NOW)
+    plain = {i.id for i in INDICATORS if i.aggregation not in ("latest_sum", "excess_wait")}
+    for name in plain:
+        values, base = snapshot.indicators[name].value, snapshot.indicators[name].base
+        for area, parts in ((CITY, [EAST, WEST]), (EAST, [FIRST, SECOND_STREET])):
+            assert values[area] == pytest.approx((values[parts] * base[parts]).sum() / base[parts].sum()), name
+            assert base[area] == pytest.approx(base[parts].sum())
+    load = snapshot.indicators["energy.load"]
+    assert load.value[CITY] == pytest.approx((load.value * load.base)[[EAST, WEST]].sum())
+    assert np.isnan(snapshot.indicators["transit.excess_wait"].base).all()
+    silent = folded(city_day(5)).evaluate(NOW + 30 * MINUTE)
+    assert all(np.isnan(values.base).all() for values in silent.indicators.values()), "no value, no weight"
+
+
 def test_points_add_up_to_every_domain_and_to_the_composite() -> None:
     for seed in range(5):
         snapshot = folded(city_day(seed)).evaluate(NOW)

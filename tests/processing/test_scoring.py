@@ -32,13 +32,15 @@ def values(scores: list[float], reasons: list[int] | None = None, coverage: floa
     array = np.array(scores, np.float64)
     reason = np.where(np.isnan(array), COVERAGE, OK) if reasons is None else np.array(reasons)
     full = np.full(len(array), coverage)
-    return Values(array, array, full, np.full(len(array), age), reason.astype(np.int8))
+    return Values(array, array, full, np.full(len(array), age), reason.astype(np.int8), np.full(len(array), np.nan))
 
 
 def evidence(**counts: Any) -> Evidence:
     given_counts = {"expected": 3, "fresh": 3, "excused": 0, "reporting": 3} | counts
     idle = np.array([bool(given_counts.pop("idle", False))])
-    return Evidence(**{k: np.array([v]) for k, v in given_counts.items()}, freshness=np.array([2.0]), idle=idle)
+    return Evidence(
+        **{k: np.array([v]) for k, v in given_counts.items()}, freshness=np.array([2.0]), idle=idle, base=np.ones(1)
+    )
 
 
 def judged(value: float = 0.5, minimum: float = 2 / 3, **counts: Any) -> tuple[str | None, float, float]:

@@ -102,6 +102,7 @@ def test_a_ratio_of_sums_weighs_every_car_park_by_its_spots() -> None:
     )
     measured = garage.measure(NOW, standing())
     assert [value(measured, area) for area in (FIRST, THIRD, CITY)] == [0.9, 0.1, 0.3]
+    assert [measured.base[area] for area in (FIRST, THIRD, CITY)] == [100, 300, 400]
     assert measured.partials[CITY]["reporting"] == 2
 
 
