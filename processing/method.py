@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from devices.contract import Stream
@@ -160,5 +160,12 @@ def method_version(table: Sequence[Indicator], domains: Sequence[Domain]) -> str
         PANES_PER_WINDOW,
         SHORTEST_PANE,
     )
-    digest = hashlib.blake2b(repr((rules, tuple(table), tuple(domains))).encode(), digest_size=4).hexdigest()
+    rows = [replace(row, weight=float(row.weight), goalposts=_floats(row.goalposts)) for row in table]
+    sides = [replace(domain, weight=float(domain.weight)) for domain in domains]
+    digest = hashlib.blake2b(repr((rules, rows, sides)).encode(), digest_size=4).hexdigest()
     return f"1-{digest}"
+
+
+def _floats(goalposts: Goalposts) -> Goalposts:
+    """Numbers as a policy file gives them, so that 60 and 60.0 are the same version."""
+    return tuple((value + 0.0, score + 0.0) for value, score in goalposts)
