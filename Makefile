@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+WORKERS ?= 2
 BIN := .venv/bin
 
 .PHONY: up setup test check bench torture fuzz clean help
@@ -24,7 +25,7 @@ up: setup
 	@exec $(BIN)/cityvitals up $(ARGS)
 
 test: setup
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: setup
 	@$(BIN)/ruff format --check .
