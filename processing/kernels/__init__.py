@@ -1,0 +1,66 @@
+"""Compiled loops over readings and devices; numpy arrays in, numpy arrays out.
+
+Rules for all of them: 1-D contiguous arrays of equal length, a label < 0 skips its row, the array written to comes
+last. Times are int64 microseconds since 1970. ``exact`` says how sums are kept.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+from numba import config
+
+
+def _name_cache() -> None:
+    """Keep compiled code in a folder named after ``exact``.
+
+    numba compiles a function anew when its own file changes, not when one that it calls from another file does.
+    """
+    here = Path(__file__).parent
+    digest = hashlib.blake2b((here / "exact.py").read_bytes(), digest_size=6).hexdigest()
+    base = Path(getattr(config, "CACHE_DIR", "") or here / "__pycache__")
+    if os.access(base if base.exists() else base.parent, os.W_OK) and not base.name.startswith("exact-"):
+        config.CACHE_DIR = str(base / f"exact-{digest}")  # type: ignore[attr-defined]
+
+
+_name_cache()
+
+from processing.kernels.exact import (  # noqa: E402 - the cache has its name before the first function is made
+    LARGEST,
+    NEVER,
+    NOT_APPLICABLE,
+    PARTIAL,
+    empty_partials,
+    total,
+)
+from processing.kernels.headways import headways, mark_frequent, merge_order  # noqa: E402
+from processing.kernels.latest import (  # noqa: E402
+    LATEST,
+    fold_latest,
+    fold_seen,
+    lowest_ranks,
+    reduce_latest,
+    reduce_seen,
+)
+from processing.kernels.panes import fold_panes, reduce_panes, roll_up  # noqa: E402
+
+__all__ = [
+    "LARGEST",
+    "LATEST",
+    "NEVER",
+    "NOT_APPLICABLE",
+    "PARTIAL",
+    "empty_partials",
+    "fold_latest",
+    "fold_panes",
+    "fold_seen",
+    "headways",
+    "lowest_ranks",
+    "mark_frequent",
+    "merge_order",
+    "reduce_latest",
+    "reduce_panes",
+    "reduce_seen",
+    "roll_up",
+    "total",
+]
