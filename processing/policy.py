@@ -72,9 +72,16 @@ def parse(text: str) -> Policy:
 
     Raises PolicyError with one line for each thing that is wrong.
     """
-    tables = read_tables(text)
-    rows = {row.id: row for row in SHIPPED.indicators}
-    sides = {side.id: side for side in SHIPPED.domains}
+    return changed(SHIPPED, read_tables(text))
+
+
+def changed(policy: Policy, tables: Mapping[str, Mapping[str, Any]]) -> Policy:
+    """A policy with what the tables ``domains`` and ``indicators`` say laid over it.
+
+    Raises PolicyError with one line for each thing that is wrong.
+    """
+    rows = {row.id: row for row in policy.indicators}
+    sides = {side.id: side for side in policy.domains}
     wrong: list[str] = []
     for section, known, keys in (("domains", sides, _DOMAIN_KEYS), ("indicators", rows, _INDICATOR_KEYS)):
         for name, values in tables[section].items():
