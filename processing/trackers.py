@@ -13,7 +13,7 @@ from ingest.batch import Batch
 from processing import kernels
 from processing.expressions import Expression
 from processing.method import Indicator, is_event, pane_seconds
-from processing.standing import Floats, Labels, Measured, Rows, Standing, enlarged, quotient
+from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, enlarged, quotient
 from processing.waits import WaitTracker
 
 
@@ -33,7 +33,11 @@ class LatestTracker:
         """Take readings in, in any order."""
         value, per, present = _evaluate(self._indicator.value, self._indicator.per, rows.batch)
         slot = np.where(present, rows.slot, -1).astype(np.int32)
-        kernels.fold_latest(slot, rows.batch.time, rows.batch.seq, value, per, self._latest)
+        self.take(slot, rows.batch.time, rows.batch.seq, value, per)
+
+    def take(self, slot: Labels, time: Instants, seq: Instants, value: Floats, per: Floats) -> None:
+        """Take values in by slot (-1 = skip); one of the very instant and seq of the newest takes its place."""
+        kernels.fold_latest(slot, time, seq, value, per, self._latest)
 
     def measure(self, at: int, standing: Standing) -> Measured:
         """Sum up what is fresh at ``at``."""
