@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     _add_replay(commands, common)
     _add(commands, common, "contract", "print the outside contract as AsyncAPI", _contract)
     _add_check_device(commands, common)
+    _add_sensitivity(commands, common)
     _add_bench(commands, common)
     return root
 
@@ -121,6 +122,24 @@ def _add_check_device(commands: "Commands", common: argparse.ArgumentParser) -> 
     command.add_argument("--seconds", type=_positive, metavar="S", help="how long to listen (default: until stopped)")
 
 
+def _add_sensitivity(commands: "Commands", common: argparse.ArgumentParser) -> None:
+    purpose = "how stable the ranks of districts are when weights and goalposts are moved (Monte Carlo)"
+    command = _add(commands, common, "sensitivity", purpose, _sensitivity)
+    command.add_argument("--samples", type=_count, default=2000, metavar="N", help="samples (default %(default)s)")
+    command.add_argument("--seed", type=int, default=1, metavar="S", help="seed (default %(default)s)")
+    command.add_argument("--at", metavar="T", help="minute to look at, RFC 3339 (default: the newest final one)")
+    command.add_argument("--from", dest="start", metavar="T", help="with --to: the mean over a span of minutes")
+    command.add_argument("--to", dest="end", metavar="T", help="last minute of the span")
+    command.add_argument("--weights", type=_share, default=0.5, metavar="X",
+                         help="half width of the spread of weights (default %(default)s: ±50 %%)")  # fmt: skip
+    command.add_argument("--goalposts", type=_share, default=0.2, metavar="X",
+                         help="the same of goalposts, of the gap beside each (default %(default)s)")  # fmt: skip
+    command.add_argument("--policy", type=Path, metavar="FILE", help="policy to vary (default: the shipped one)")
+    command.add_argument("--json", type=Path, metavar="F", help="file to write everything to")
+    command.add_argument("--picture", type=Path, metavar="F", help="SVG file to write the picture to")
+    command.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
+
+
 def _add_bench(commands: "Commands", common: argparse.ArgumentParser) -> None:
     purpose = "measure side by side: cityvitals, the limit of its parts, its peers"
     command = _add(commands, common, "bench", purpose, _bench)
@@ -157,6 +176,16 @@ def _positive(text: str) -> float:
         value = 0.0
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share; it must be at least 0 and below 1")
     return value
 
 
@@ -245,6 +274,25 @@ def _check_device(options: argparse.Namespace, settings: Settings) -> int:
     from deploy.device_check import run_check
 
     return run_check(options.stream, options.target, settings, mqtt_url=options.mqtt, seconds=options.seconds)
+
+
+def _sensitivity(options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.sensitivity import Wanted, run_sensitivity
+    from processing.sensitivity import Spread
+
+    wanted = Wanted(
+        samples=options.samples,
+        seed=options.seed,
+        at=options.at,
+        start=options.start,
+        end=options.end,
+        spread=Spread(options.weights, options.goalposts),
+        policy=options.policy,
+        json=options.json,
+        picture=options.picture,
+        markdown=options.markdown,
+    )
+    return run_sensitivity(wanted, settings)
 
 
 def _bench(options: argparse.Namespace, settings: Settings) -> int:
