@@ -17,6 +17,7 @@ from api.metrics import Measured, Metrics
 from api.routes import ROUTERS, health, page
 from api.services import Services, authorised
 from api.subscriber import Subscriber
+from api.whatif import Runs
 from devices.kinds import kinds, streams
 from devices.topics import Topics
 
@@ -40,6 +41,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         subscriber=Subscriber(config.mqtt_url, Topics(config.city.code, kinds()), hub.accept),
         metrics=metrics,
         keyring=Keyring(config.api_keys),
+        whatif=Runs(config.database_url, config.city, config.retention, config.max_whatifs, config.whatif_deadline),
         kinds=kinds(),
         streams=streams(),
     )

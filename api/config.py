@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devices.city import City
+from ingest.retention import Retention
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 DASHBOARD = Path(__file__).parent / "dashboard"
@@ -30,6 +31,9 @@ class ApiConfig:
     database_connections: int = 8
     max_body: int = 8 * 1024 * 1024
     max_streams: int = 1000
+    retention: Retention = field(default_factory=Retention)
+    max_whatifs: int = 2
+    whatif_deadline: float = 120.0
 
     @property
     def hosts(self) -> frozenset[str]:

@@ -40,6 +40,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         409: "it would contradict what is stored",
         413: "the body is too large",
         422: "a value of the request is wrong",
+        429: "as many are under way as are taken at a time",
         503: "something behind the API is away",
     }
     content = {"application/problem+json": {"schema": PROBLEM_REFERENCE}}

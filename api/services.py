@@ -14,6 +14,7 @@ from api.live import Hub
 from api.metrics import Metrics
 from api.problems import Problem, not_found, unavailable
 from api.subscriber import Subscriber
+from api.whatif import Runs
 from devices.city import Area, City
 from devices.contract import Kind, Stream, shown
 
@@ -28,6 +29,7 @@ class Services:
     subscriber: Subscriber
     metrics: Metrics
     keyring: Keyring
+    whatif: Runs
     kinds: Mapping[str, Kind]
     streams: Mapping[str, Stream]
 

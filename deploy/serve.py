@@ -75,6 +75,7 @@ def configured(settings: Settings) -> ApiConfig:
             api_keys=settings.api_keys,
             allowed_hosts=settings.allowed_hosts,
             allowed_origins=settings.allowed_origins,
+            retention=settings.retention,
         )
 
 

@@ -1,11 +1,26 @@
 """The routes, one noun a file; ``ROUTERS`` are those under /v1, in the order the documentation shows them."""
 
-from api.routes import areas, devices, gaps, history, kinds, ledger, live, marks, readings, rejects, socket, vitals
+from api.routes import (
+    areas,
+    devices,
+    gaps,
+    history,
+    kinds,
+    ledger,
+    live,
+    marks,
+    readings,
+    rejects,
+    socket,
+    vitals,
+    whatif,
+)
 
 ROUTERS = (
     areas.router,
     vitals.router,
     history.router,
+    whatif.router,
     kinds.router,
     devices.router,
     readings.router,

@@ -1,0 +1,145 @@
+"""What would have been said of a past span under another policy, or with other devices, by the same engine."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import psycopg
+
+from devices.city import City
+from devices.kinds import kinds
+from ingest.device_store import load_devices
+from ingest.registry import Device
+from processing.engine import Engine, Snapshot
+from processing.past import Past, full_minutes, newest_final, read_past
+from processing.policy import SHIPPED, Policy, changed
+from processing.policy_store import Recorded, load_changes
+from processing.recompute import recompute
+from processing.rescoring import Choice, Lines, gathered, rescorable, rescored
+from processing.trackers import stream_windows
+
+LONGEST_WITH_READINGS = 86_400_000_000
+"""µs between the first and the last instant"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Areas by code; instants in µs since 1970; ``tables`` are ``domains`` and ``indicators`` as in a policy file."""
+
+    areas: tuple[str, ...]
+    first: int
+    last: int
+    step: int
+    tables: Mapping[str, Mapping[str, Any]]
+    choice: Choice | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Both lines; ``would`` is laid out like ``past``."""
+
+    past: Past
+    would: Lines
+    base: Policy
+    policy: Policy
+    basis: Literal["vitals", "readings"]
+    devices: int
+    """devices that count"""
+    all_devices: int
+
+
+class NothingFinalError(Exception):
+    """No final vital signs are stored in the span."""
+
+
+class SpanTooLongError(Exception):
+    """The span needs readings and is longer than LONGEST_WITH_READINGS."""
+
+
+class ReadingsGoneError(Exception):
+    """The span needs readings that are no longer kept; ``whole_from`` (µs): from when on they are."""
+
+    def __init__(self, whole_from: int) -> None:
+        super().__init__(whole_from)
+        self.whole_from = whole_from
+
+
+class StoppedError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+def what_if(
+    connection: psycopg.Connection,
+    city: City,
+    question: Question,
+    stopped: Callable[[], bool],
+    kept: Callable[[int], int | None],
+) -> Answer:
+    """Both lines of a question, from stored vital signs where that gives the same, else from stored readings.
+
+    ``kept`` tells from which instant (µs) on minutes that look back so far (µs) can be made from readings; None = all.
+    Raises PolicyError for changes that cannot be used, NothingFinalError, SpanTooLongError, ReadingsGoneError, and
+    StoppedError soon after ``stopped`` has become true.
+    """
+    newest = newest_final(connection, city.code, question.last)
+    instants = full_minutes(question.first, -1 if newest is None else newest, question.step)
+    if not instants:
+        raise NothingFinalError
+    record = load_changes(connection)
+    base = _in_force(record, instants[-1])
+    policy = changed(base, question.tables)
+    past = read_past(connection, question.areas, instants)
+    if stopped():
+        raise StoppedError
+    devices = load_devices(connection)
+    chosen = question.choice.chosen(devices) if question.choice else devices
+    made = {version: known for _, version, known in record} | {SHIPPED.version: SHIPPED}
+    used = [made.get(version) for version in past.versions]
+    if question.choice is None and all(known is not None and rescorable(known, policy) for known in used):
+        return Answer(past, rescored(past, policy), base, policy, "vitals", len(chosen), len(devices))
+    if instants[-1] - instants[0] > LONGEST_WITH_READINGS:
+        raise SpanTooLongError
+    whole_from = kept(max(stream_windows(policy.indicators).values(), default=0) * 1_000_000)
+    if whole_from is not None and instants[0] < whole_from:
+        raise ReadingsGoneError(whole_from)
+    labels = np.array([city.index[code] for code in question.areas], np.intp)
+    keys = frozenset(device.key for device in chosen)
+
+    def new_engine() -> Engine:
+        return _Part([area.code for area in city.areas], city.parents, policy, keys)
+
+    snapshots = recompute(connection, new_engine, instants[0], instants[-1])
+    would = gathered(_wanted(snapshots, instants, stopped), labels, len(instants))
+    return Answer(past, would, base, policy, "readings", len(chosen), len(devices))
+
+
+class _Part(Engine):
+    """An engine to which only some devices exist."""
+
+    def __init__(self, areas: Sequence[str], parents: Any, policy: Policy, keys: frozenset[int]) -> None:
+        self._keys = keys
+        super().__init__(areas, parents, kinds(), policy.indicators, policy.domains)
+
+    def register(self, devices: Iterable[Device]) -> None:
+        super().register(device for device in devices if device.key in self._keys)
+
+
+def _wanted(
+    snapshots: Iterator[Snapshot], instants: Sequence[int], stopped: Callable[[], bool]
+) -> Iterator[tuple[int, Snapshot]]:
+    places = {instant: place for place, instant in enumerate(instants)}
+    for snapshot in snapshots:
+        if stopped():
+            raise StoppedError
+        if snapshot.at in places:
+            yield places[snapshot.at], snapshot
+
+
+def _in_force(record: Sequence[Recorded], instant: int) -> Policy:
+    """The policy at an instant; the shipped one where none is on record or it cannot be made any more."""
+    policy: Policy | None = None
+    for number, (at, _, made) in enumerate(record):
+        if at <= instant or number == 0:
+            policy = made
+    return policy or SHIPPED
