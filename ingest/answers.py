@@ -1,12 +1,19 @@
 """Tell a device why its message was refused, at a bounded rate. Pure: the clock is an argument."""
 
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import orjson
 
 from devices.topics import ROOT, Topics
 from devices.units import format_instant
 from ingest.batch import Rejection
 
+RATE, BURST = 200, 2_000
+"""answers a second, and how many at once after a pause"""
 _SHOWN_PAYLOAD = 512
+_MOST_AT_ONCE = 200
 
 
 class RateLimit:
@@ -28,8 +35,43 @@ class RateLimit:
         return True
 
 
-def answer(rejection: Rejection, topics: Topics) -> tuple[str, bytes] | None:
-    """Topic and payload of the answer to a refused message; None when nobody can be addressed."""
+class Answer(NamedTuple):
+    """What a device is told."""
+
+    topic: str
+    payload: bytes
+    correlation: bytes | None
+
+
+class Answers:
+    """Answers that wait to be sent: at once while there is nothing else to do, else at RATE, so that a flood of poison
+    does not keep good readings waiting. Bounded: what exceeds RATE and BURST is not even worded."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self._worded = RateLimit(RATE, BURST)
+        self._sent = RateLimit(RATE, burst=20)
+        self._waiting: deque[Answer] = deque()
+
+    def put(self, rejections: Iterable[Rejection], now: float) -> None:
+        """Word the answers to refused messages; ``now`` as in ``RateLimit.allow``."""
+        for rejection in rejections:
+            if rejection.delivery.reject_id is not None:
+                continue  # whoever asked for the replay reads the outcome in the rejects
+            reply = answer(rejection, self._topics) if self._worded.allow(now) else None
+            if reply is not None:
+                self._waiting.append(reply)
+
+    def due(self, now: float, *, busy: bool) -> list[Answer]:
+        """What is to be sent now, oldest first; ``busy``: readings wait to be taken in."""
+        due: list[Answer] = []
+        while self._waiting and len(due) < _MOST_AT_ONCE and (not busy or self._sent.allow(now)):
+            due.append(self._waiting.popleft())
+        return due
+
+
+def answer(rejection: Rejection, topics: Topics) -> Answer | None:
+    """The answer to a refused message; None when nobody can be addressed."""
     delivery = rejection.delivery
     topic = delivery.response_topic or _error_topic(delivery.topic, topics)
     if topic is None or not _can_publish(topic) or _is_of_system(topic, delivery.topic):
@@ -44,7 +86,8 @@ def answer(rejection: Rejection, topics: Topics) -> tuple[str, bytes] | None:
         "item": rejection.item,
         "payload": rejection.payload[:_SHOWN_PAYLOAD].decode("utf-8", "replace"),
     }
-    return topic, orjson.dumps({key: value for key, value in body.items() if value is not None})
+    payload = orjson.dumps({key: value for key, value in body.items() if value is not None})
+    return Answer(topic, payload, delivery.correlation)
 
 
 def _error_topic(topic: str, topics: Topics) -> str | None:

@@ -1,19 +1,23 @@
-"""Word the rejection of a reading whose identity is stored with other values; pure."""
+"""Tell whether a reading says what is stored under its identity, and word the rejection where it does not; pure."""
 
+import math
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
 from devices.contract import FieldSpec, shown
 from devices.units import EPOCH, MICROSECOND, format_instant
-from ingest.batch import MISSING, Batch, Delivery, Rejection
+from ingest.batch import MISSING, Batch, Column, Delivery, Rejection
 from ingest.payload import ALONE, item_text
 
 _MOST_SHOWN = 3
+Values = tuple[object, ...]
+"""of a stream's declared columns, as the database returns them"""
 
 
-def refuse_conflict(batch: Batch, row: int, stored: Sequence[object], deliveries: Sequence[Delivery]) -> Rejection:
+def refuse_conflict(batch: Batch, row: int, stored: Values, deliveries: Sequence[Delivery]) -> Rejection:
     """The rejection of one reading; ``stored`` are the values of its stream's columns in the table."""
     delivery, item = deliveries[batch.source[row]], int(batch.item[row])
     value = batch.values[row]
@@ -32,28 +36,37 @@ def refuse_conflict(batch: Batch, row: int, stored: Sequence[object], deliveries
     )
 
 
-def _differences(batch: Batch, row: int, stored: Sequence[object]) -> Iterator[str]:
+def as_stored(batch: Batch) -> list[Values]:
+    """The declared columns of each reading as the database returns them."""
+    columns = [_values(spec, batch.columns[name]) for spec in batch.stream.fields for name in spec.columns]
+    return list(zip(*columns, strict=True))
+
+
+def _differences(batch: Batch, row: int, stored: Values) -> Iterator[str]:
     columns = [(spec, name) for spec in batch.stream.fields for name in spec.columns]
-    for (spec, name), old in zip(columns, stored, strict=True):
-        new = _value(spec, batch.columns[name][row])
-        if isinstance(old, datetime):
-            old = format_instant((old - EPOCH) // MICROSECOND)
+    (mine,) = as_stored(batch.take(np.array([row])))
+    for (spec, name), new, old in zip(columns, mine, stored, strict=True):
         if new != old:
             place = f".coordinates[{spec.columns.index(name)}]" if spec.type == "point" else ""
-            yield f"{spec.name}{place} is {shown(new)}, must be {shown(old)}"
+            yield f"{spec.name}{place} is {shown(_said(new))}, must be {shown(_said(old))}"
 
 
-def _value(spec: FieldSpec, cell: object) -> object:
-    """The cell of a column as the database would return it; an instant as text."""
-    match cell:
-        case float():  # numpy's float64 is one
-            return None if np.isnan(cell) else float(cell)
-        case np.integer() if spec.type == "boolean":
-            return None if cell < 0 else bool(cell)
-        case np.integer() if spec.type == "choice":
-            return None if cell < 0 else spec.choices[int(cell)]
-        case np.integer() if cell == MISSING:
-            return None
-        case np.integer():
-            return format_instant(int(cell)) if spec.type == "instant" else int(cell)
-    return cell
+def _said(value: object) -> object:
+    return format_instant((value - EPOCH) // MICROSECOND) if isinstance(value, datetime) else value
+
+
+def _values(spec: FieldSpec, column: Column) -> list[object]:
+    cells: list[Any] = column.tolist()
+    match spec.type:
+        case "number" | "point":
+            return [None if math.isnan(cell) else cell for cell in cells]
+        case "boolean":
+            return [None if cell < 0 else bool(cell) for cell in cells]
+        case "choice":
+            return [None if cell < 0 else spec.choices[cell] for cell in cells]
+        case "integer":
+            return [None if cell == MISSING else cell for cell in cells]
+        case "instant":
+            return [None if cell == MISSING else EPOCH + timedelta(microseconds=cell) for cell in cells]
+        case "label":
+            return cells

@@ -152,7 +152,8 @@ class Decoder:
             delivery, value = deliveries[number], rows.values[row]
             address = self.address(delivery.topic)
             assert isinstance(address, Address)
-            flaw = explain(rows.stream, value) or clock_flaw(int(checked.time[row]), delivery.received)
+            flaw = None if checked.valid[row] else explain(rows.stream, value)
+            flaw = flaw or clock_flaw(int(checked.time[row]), delivery.received)
             if number in whole:
                 told.add(number)
                 _refuse_whole(delivery, address, flaw, decoded)

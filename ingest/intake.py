@@ -53,8 +53,8 @@ class Intake:
         self._hand_on = hand_on
         self._decoder = Decoder(topics)
         self._ahead = LookAhead(self._decoder, registry)
-        self._repeats = False
-        """whether the last take held something a second time"""
+        self._repeating: frozenset[str] = frozenset()
+        """streams of which the last take held something that was stored already"""
         self.doubt: Doubt | None = None
         """set when the last ``take_in`` failed between its COMMIT and the answer"""
 
@@ -139,7 +139,8 @@ class Intake:
         """Commit; ``rejections`` are refused births, ``replayed`` the rejects settled by registration."""
         decoded.rejections += rejections
         take = Take(deliveries, decoded, replayed, doubt, spooled, self._numbers(decoded))
-        take.repeats_likely = self._repeats or spooled is not None or any(d.redelivered for d in deliveries)
+        take.repeating = self._repeating
+        take.repeats_likely = bool(self._repeating) or spooled is not None or any(d.redelivered for d in deliveries)
         try:
             return self._commit(take)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
@@ -157,7 +158,7 @@ class Intake:
             written = self._link.do(lambda connection: write(connection, take))
         finally:
             self.doubt = take.in_doubt
-        self._repeats = written.duplicate > 0 or any(refused.reason == "conflict" for refused in written.rejections)
+        self._repeating = written.repeated
         self.hand_on(written)
         return written
 

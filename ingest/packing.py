@@ -20,8 +20,6 @@ POSTGRES_EPOCH = 946_684_800_000_000
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
 _NULL = -1
-ROW_COLUMN = "#row"
-"""no field can have this name: fields are snake case"""
 
 
 @dataclass(frozen=True)
@@ -33,11 +31,8 @@ class _Packed:
     width: NDArray[np.int32]
 
 
-def pack(batch: Batch, *, numbered: bool = False) -> Iterator[bytes]:
-    """Yield blocks of a binary COPY stream of the batch: device, date_observed, seq, received_at, then the fields.
-
-    With ``numbered`` a last integer column ``#row`` holds the row's position in the batch.
-    """
+def pack(batch: Batch) -> Iterator[bytes]:
+    """Yield blocks of a binary COPY stream of the batch: device, date_observed, seq, received_at, then the fields."""
     count = len(batch)
     packed = [
         _fixed("device", batch.device, ">i4"),
@@ -47,8 +42,6 @@ def pack(batch: Batch, *, numbered: bool = False) -> Iterator[bytes]:
     ]
     for spec in batch.stream.fields:
         packed += [_field(spec, name, batch.columns[name]) for name in spec.columns]
-    if numbered:
-        packed.append(_fixed(ROW_COLUMN, np.arange(count), ">i4"))
     yield HEADER
     for rows in _groups(packed, count):
         yield _layout(packed, rows)

@@ -68,6 +68,9 @@ def without_refused(rejections: Iterable[Rejection], refused: Refused, duplicate
 
     ``refused`` learns the new ones, so that a repeat within one take is found as well.
     """
+    rejections = list(rejections)
+    if not refused.items and not any(rejection.delivery.redelivered for rejection in rejections):
+        return rejections
     new = []
     for rejection in rejections:
         delivery = rejection.delivery

@@ -1,53 +1,30 @@
 """The SQL of rejects: keep them, fetch those to be put through again as deliveries, settle how that went."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import psycopg
+from psycopg import sql
 
-from devices.units import EPOCH, MICROSECOND, format_instant
+from devices.units import EPOCH, MICROSECOND
 from ingest.batch import Delivery, Rejection
-from ingest.redelivery import Packet, Refused, packet_of
+from ingest.redelivery import Packet, Refused
+from ingest.reject_packing import COLUMNS, pack_rejections, storable
 
-MOST_BEYOND_REPAIR = 65_536
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-_BEYOND_REPAIR = ("syntax", "too_large")
-"""no change of the registry or the contract will ever let these pass: only their beginning is kept"""
+_BLOCK = 131_072
 
 
-def insert_rejections(connection: psycopg.Connection, rejections: Iterable[Rejection]) -> None:
+def insert_rejections(connection: psycopg.Connection, rejections: Sequence[Rejection]) -> None:
     """Keep rejections with reason and payload."""
-    lines = list(map(_line, rejections))
-    if not lines:
+    if not rejections:
         return
-    statement = (
-        "COPY rejects (received_at, topic, stream, device, reason, detail, payload, truncated,"
-        " packet_id, packet_digest, packet_item, redelivered) FROM STDIN"
+    statement = sql.SQL("COPY rejects ({}) FROM STDIN (FORMAT binary)").format(
+        sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
     )
+    rows = pack_rejections(rejections)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write("".join(lines).encode())
-
-
-def _line(rejection: Rejection) -> str:
-    """A row in COPY's text format, written by hand: flooded with poison, this is where time goes."""
-    delivery, payload = rejection.delivery, rejection.payload
-    packet = packet_of(delivery)
-    if rejection.reason in _BEYOND_REPAIR:
-        payload = payload[:MOST_BEYOND_REPAIR]
-    values = (
-        format_instant(delivery.received),
-        _escaped(delivery.topic),
-        rejection.stream,
-        "\\N" if rejection.device is None else _escaped(rejection.device),
-        rejection.reason,
-        _escaped(rejection.detail),
-        f"\\\\x{payload.hex()}",
-        "t" if len(payload) < len(rejection.payload) else "f",
-        f"{packet.id}\t{packet.digest}" if packet else "\\N\t\\N",
-        "\\N" if rejection.item is None else str(rejection.item),
-        "t" if delivery.redelivered else "f",
-    )
-    return "\t".join(values) + "\n"
+        for start in range(0, len(rows), _BLOCK):
+            copy.write(rows[start : start + _BLOCK])
 
 
 def refused_before(connection: psycopg.Connection, packets: Sequence[Packet]) -> Refused:
@@ -92,14 +69,5 @@ def keep_refused(connection: psycopg.Connection, reject_id: int, rejection: Reje
     """Note why a reject was refused again."""
     connection.execute(
         "UPDATE rejects SET reason = %s, detail = %s WHERE id = %s",
-        [rejection.reason, _storable(rejection.detail), reject_id],
+        [rejection.reason, storable(rejection.detail), reject_id],
     )
-
-
-def _escaped(text: str) -> str:
-    return _storable(text).translate(_ESCAPES)
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL's texts hold no NUL."""
-    return text.replace("\x00", "�")

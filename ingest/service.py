@@ -7,15 +7,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from devices.topics import Topics
-from ingest.answers import RateLimit, answer
+from ingest.answers import Answers
 from ingest.backlog import Backlog
-from ingest.batch import Rejection
 from ingest.database_link import DatabaseAwayError, DatabaseLink
 from ingest.device_store import load_devices
 from ingest.intake import Committed, Intake
@@ -77,7 +76,7 @@ class IngestService:
         self._backlog = Backlog(self.spool, self.link, self._intake)
         self.protocol = Protocol(most=MOST_MESSAGES, spooled=self._backlog.spooled_before(), database_away=True)
         self._doubts: dict[int, Doubt] = {}
-        self._answers = RateLimit(rate=200, burst=2_000)
+        self._answers = Answers(topics)
         self._teller = Teller(subscriber, topics, self._registry, self.link)
 
     @property
@@ -104,6 +103,7 @@ class IngestService:
                 if effects:
                     effects.extend(self._carry_out(effects.popleft()))
                 self._teller.work(database_away=self.protocol.database_away)
+                self._send_answers(busy=bool(effects) or self._subscriber.waiting > 0)
         finally:
             self._intake.close()
             self.link.close()
@@ -185,13 +185,11 @@ class IngestService:
         self.counters.stored += written.stored
         self.counters.duplicate += written.duplicate
         self.counters.rejected += written.rejected
-        self._answer(written.rejections)
+        self._answers.put(written.rejections, time.monotonic())
         self._teller.moved(written.watermarks)
 
-    def _answer(self, rejections: Sequence[Rejection]) -> None:
-        for rejection in rejections:
-            if rejection.delivery.reject_id is not None:
-                continue  # whoever asked for the replay reads the outcome in the rejects
-            reply = answer(rejection, self._topics)
-            if reply is not None and self._answers.allow(time.monotonic()):
-                self._subscriber.publish(*reply, qos=1, correlation=rejection.delivery.correlation)
+    def _send_answers(self, *, busy: bool) -> None:
+        if not self._subscriber.epoch:
+            return  # they wait until the broker is back
+        for topic, payload, correlation in self._answers.due(time.monotonic(), busy=busy):
+            self._subscriber.publish(topic, payload, qos=1, correlation=correlation)

@@ -1,20 +1,20 @@
 """Write a decoded take in one transaction: readings, rejects and the ledger, or nothing at all."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import numpy as np
 import psycopg
 from psycopg.errors import UniqueViolation
 
 from ingest.batch import Batch, Delivery, Rejection
 from ingest.conflict import refuse_conflict
 from ingest.decoder import Decoded
-from ingest.identity import Repeats
 from ingest.numbering import Numbers
-from ingest.reading_store import store_new, store_readings, stored_values
-from ingest.redelivery import Refused, in_question, rows_not_refused, without_refused
+from ingest.reading_store import Outcome, known_values, store_new, store_readings
+from ingest.redelivery import in_question, rows_not_refused, without_refused
 from ingest.rejects import insert_rejections, keep_refused, refused_before, resolve
 from ingest.watermark_store import Standing, move_watermarks
 
@@ -31,6 +31,8 @@ class Written:
     rejected: int = 0
     transaction: int = 0
     """PostgreSQL's id of the transaction; of the later one where two are joined"""
+    repeated: frozenset[str] = frozenset()
+    """streams of which readings came that were stored already, alike or in conflict"""
     watermarks: Sequence[Standing] = ()
     """where the watermarks of numbered readings stand, of those devices that asked"""
 
@@ -43,6 +45,7 @@ class Written:
             self.duplicate + other.duplicate,
             self.rejected + other.rejected,
             max(self.transaction, other.transaction),
+            self.repeated | other.repeated,
             [*self.watermarks, *other.watermarks],
         )
 
@@ -78,6 +81,8 @@ class Take:
     """sequence numbers that are settled by this take"""
     repeats_likely: bool = False
     """some of it may well be stored already, so that trying without a look is in vain"""
+    repeating: Collection[str] = ()
+    """streams of which some readings are probably stored already: they are looked for first"""
 
 
 @dataclass
@@ -87,6 +92,7 @@ class _Account:
     stored: Counter[str] = field(default_factory=Counter)
     duplicate: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
+    repeated: set[str] = field(default_factory=set)
     stored_from: set[int] = field(default_factory=set)
     duplicate_from: set[int] = field(default_factory=set)
 
@@ -113,10 +119,14 @@ def _write(connection: psycopg.Connection, take: Take, *, all_new: bool) -> Writ
     """``all_new`` spares the database to find out what it holds already; raises UniqueViolation where it does."""
     account = _Account()
     rejections = list(take.decoded.rejections)
-    store = store_new if all_new else store_readings
     with connection.transaction():
         known = refused_before(connection, in_question(take.deliveries, from_spool=take.spooled is not None))
-        stored = [_store(connection, batch, take, known, account, rejections, store) for batch in take.decoded.batches]
+        stored = []
+        for batch in take.decoded.batches:
+            fresh = rows_not_refused(batch, take.deliveries, known) if known.items else batch
+            account.duplicate[batch.stream.name] += len(batch) - len(fresh)
+            if len(fresh):
+                stored.append(_store(connection, fresh, take, account, rejections, all_new=all_new))
         rejections = without_refused(rejections, known, account.duplicate)
         kept = _settle_replays(connection, take, rejections, account)
         insert_rejections(connection, kept)
@@ -132,6 +142,7 @@ def _write(connection: psycopg.Connection, take: Take, *, all_new: bool) -> Writ
             duplicate=account.duplicate.total(),
             rejected=len(kept),
             transaction=row[0],
+            repeated=frozenset(account.repeated),
             watermarks=watermarks,
         )
         if take.spooled is not None:
@@ -169,32 +180,42 @@ def _store(
     connection: psycopg.Connection,
     batch: Batch,
     take: Take,
-    known: Refused,
     account: _Account,
     rejections: list[Rejection],
-    store: Callable[[psycopg.Connection, Batch], Repeats],
+    *,
+    all_new: bool,
 ) -> Batch:
     """Store a batch; enter duplicates into the account and conflicts into the rejections; return what is new."""
     name = batch.stream.name
-    if known.items:
-        size = len(batch)
-        batch = rows_not_refused(batch, take.deliveries, known)
-        account.duplicate[name] += size - len(batch)
-        if not len(batch):
-            return batch
-    repeats = store(connection, batch)
+    outcome = (
+        store_new(connection, batch)
+        if all_new
+        else store_readings(connection, batch, look_first=name in take.repeating)
+    )
+    repeats = outcome.repeats
+    if outcome.known:
+        account.repeated.add(name)
     if repeats.duplicate.any():
         account.duplicate[name] += int(repeats.duplicate.sum())
         account.duplicate_from.update(batch.source[repeats.duplicate].tolist())
     if repeats.conflict.any():
-        refused = batch.take(repeats.conflict)
-        stored = stored_values(connection, refused)
-        rejections += [refuse_conflict(refused, row, old, take.deliveries) for row, old in enumerate(stored)]
-        assert len(stored) == len(refused)
+        rejections += _refuse_conflicts(connection, batch, outcome, take.deliveries)
     new = batch if repeats.new.all() else batch.take(repeats.new)
     account.stored[name] += len(new)
     account.stored_from.update(new.source.tolist())
     return new
+
+
+def _refuse_conflicts(
+    connection: psycopg.Connection, batch: Batch, outcome: Outcome, deliveries: Sequence[Delivery]
+) -> list[Rejection]:
+    rows = np.flatnonzero(outcome.repeats.conflict)
+    known = outcome.known
+    if any(row not in known for row in rows.tolist()):  # in conflict with a reading of the same batch
+        again = known_values(connection, batch.take(rows))
+        assert len(again) == len(rows)
+        known = dict(zip(rows.tolist(), again.values(), strict=True))
+    return [refuse_conflict(batch, row, known[row], deliveries) for row in rows.tolist()]
 
 
 def _settle_replays(

@@ -4,7 +4,7 @@ import orjson
 import pytest
 from ingest_material import TOPICS, bay, delivery, registry, state
 
-from ingest.answers import RateLimit, answer
+from ingest.answers import BURST, RATE, Answers, RateLimit, answer
 from ingest.batch import Delivery, Rejection
 from ingest.decoder import Decoder
 
@@ -17,7 +17,7 @@ def rejection_of(message: Delivery) -> Rejection:
 def test_an_answer_says_what_was_wrong_with_what() -> None:
     reply = answer(rejection_of(bay([state(), state("busy", 1)])), TOPICS)
     assert reply is not None
-    topic, payload = reply
+    topic, payload, _ = reply
     assert topic == "cv1/310000/parking_bay/bay-1/err"
     assert orjson.loads(payload) == {
         "reason": "schema",
@@ -108,3 +108,38 @@ def test_answers_are_bounded_in_rate_and_come_again_after_a_while() -> None:
     assert [limit.allow(100.5), limit.allow(100.5)] == [True, False]
     assert [limit.allow(1000.0) for _ in range(4)] == [True, True, True, False]
     assert limit.refused == 4
+
+
+def test_answers_leave_at_once_when_nothing_else_is_to_be_done() -> None:
+    answers = Answers(TOPICS)
+    answers.put([rejection_of(bay(b"{", correlation=b"%d" % n)) for n in range(5)], 100.0)
+    assert [sent.correlation for sent in answers.due(100.0, busy=False)] == [b"0", b"1", b"2", b"3", b"4"]
+    assert answers.due(100.0, busy=False) == []
+
+
+def test_beside_work_answers_leave_at_their_rate_and_none_is_lost() -> None:
+    answers = Answers(TOPICS)
+    answers.put([rejection_of(bay(b"{"))] * 100, 100.0)
+    at_once = len(answers.due(100.0, busy=True))
+    assert at_once < 100
+    assert answers.due(100.0, busy=True) == []
+    later = len(answers.due(100.0625, busy=True))
+    assert later == RATE // 16
+    assert at_once + later + len(answers.due(100.0625, busy=False)) == 100
+
+
+def test_a_flood_of_rejections_is_answered_in_part() -> None:
+    answers = Answers(TOPICS)
+    flood = [rejection_of(bay(b"{"))] * (2 * BURST)
+    answers.put(flood, 100.0)
+    answers.put(flood, 101.0)
+    sent = 0
+    while due := answers.due(101.0, busy=False):
+        sent += len(due)
+    assert sent == BURST + RATE
+
+
+def test_a_replay_is_not_answered() -> None:
+    answers = Answers(TOPICS)
+    answers.put([rejection_of(bay(b"{", reject_id=5))], 100.0)
+    assert answers.due(100.0, busy=False) == []

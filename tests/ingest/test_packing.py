@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from devices.units import EPOCH, MICROSECOND, Instant, Label, Point
 from ingest.batch import MISSING, Batch, Column
 from ingest.database import connect, migrate
 from ingest.packing import HEADER, TRAILER, pack
-from ingest.reading_store import column_names, store_readings, stored_values
+from ingest.reading_store import column_names, known_values, store_readings
 
 
 class Odd(Telemetry):
@@ -109,23 +110,37 @@ def test_a_batch_comes_back_as_it_went_in(connection: psycopg.Connection) -> Non
         for share_missing in (0.0, 0.1, 0.7, 1.0):
             batch = batch_of(stream, 300, share_missing, seed=len(stream.name))
             with connection.transaction(force_rollback=True):
-                assert store_readings(connection, batch).new.all()
+                assert store_readings(connection, batch).repeats.new.all()
                 rows = [[read_back(value) for value in row] for row in connection.execute(query).fetchall()]
             identities = zip(batch.device, batch.time, batch.seq, batch.received, strict=True)
             assert rows == [[*one, *values] for one, values in zip(identities, expected_rows(batch), strict=True)]
 
 
-def test_a_batch_that_goes_through_staging_comes_back_alike(connection: psycopg.Connection) -> None:
+@pytest.mark.parametrize("look_first", [False, True])
+def test_what_is_stored_already_is_known_by_its_values(connection: psycopg.Connection, look_first: bool) -> None:
     for stream in STREAMS.values():
         batch = batch_of(stream, 200, 0.3, seed=1)
         first = batch.take(np.array(sorted(random.Random(1).sample(range(200), 80))))
         with connection.transaction():
             store_readings(connection, first)
-            repeats = store_readings(connection, batch)
-            stored = [[read_back(value) for value in row] for row in stored_values(connection, batch)]
-        assert np.flatnonzero(repeats.duplicate).tolist() == first.device.tolist()
-        assert not repeats.conflict.any()
+            outcome = store_readings(connection, batch, look_first=look_first)
+            stored = [[read_back(value) for value in row] for row in known_values(connection, batch).values()]
+        assert np.flatnonzero(outcome.repeats.duplicate).tolist() == list(outcome.known) == first.device.tolist()
+        assert not outcome.repeats.conflict.any()
         assert stored == expected_rows(batch)
+
+
+def test_another_value_in_any_column_is_a_conflict(connection: psycopg.Connection) -> None:
+    for stream in STREAMS.values():
+        batch = batch_of(stream, 60, 0.3, seed=2)
+        with connection.transaction():
+            store_readings(connection, batch)
+            for name, column in batch.columns.items():
+                changed = replace(batch, columns=batch.columns | {name: np.roll(column, 1)})
+                repeats = store_readings(connection, changed, look_first=True).repeats
+                same = [one == other for one, other in zip(expected_rows(batch), expected_rows(changed), strict=True)]
+                assert repeats.duplicate.tolist() == same
+                assert repeats.conflict.tolist() == [not one for one in same]
 
 
 def test_blocks_open_and_close_a_binary_copy() -> None:
