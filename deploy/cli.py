@@ -2,8 +2,10 @@
 
 import argparse
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     _add(commands, common, "contract", "print the outside contract as AsyncAPI", _contract)
     _add_check_device(commands, common)
     _add_sensitivity(commands, common)
+    _add_forecast(commands, common)
     _add_bench(commands, common)
     return root
 
@@ -140,6 +143,25 @@ def _add_sensitivity(commands: "Commands", common: argparse.ArgumentParser) -> N
     command.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
 
 
+def _add_forecast(commands: "Commands", common: argparse.ArgumentParser) -> None:
+    purpose = "back-test the forecast on a file of your own, beside the naive seasonal one"
+    command = _add(commands, common, "forecast", purpose, _forecast)
+    command.add_argument("--csv", type=Path, required=True, metavar="FILE", help="CSV file with a header, also .gz")
+    command.add_argument("--column", action="append", default=[], metavar="C",
+                         help="column with values, may be repeated (default: all that hold numbers)")  # fmt: skip
+    command.add_argument("--time", action="append", default=[], metavar="C",
+                         help="column with the time; repeated: read as one (default: the first)")  # fmt: skip
+    command.add_argument("--time-format", metavar="F", help="how the time is written, as %%d/%%m/%%Y %%H:%%M:%%S")
+    command.add_argument("--by", metavar="C", help="column that tells series apart")
+    for option, default, text in (
+        ("--step", "1h", "values are averaged over steps of this length"),
+        ("--horizon", "6h", "how far ahead to forecast"),
+        ("--holdout", "7d", "the end of the series to forecast"),
+    ):
+        command.add_argument(option, type=_length, default=default, metavar="T", help=f"{text} (default %(default)s)")
+    command.add_argument("--json", type=Path, metavar="F", help="file to write all figures to, - for standard output")
+
+
 def _add_bench(commands: "Commands", common: argparse.ArgumentParser) -> None:
     purpose = "measure side by side: cityvitals, the limit of its parts, its peers"
     command = _add(commands, common, "bench", purpose, _bench)
@@ -148,6 +170,8 @@ def _add_bench(commands: "Commands", common: argparse.ArgumentParser) -> None:
     command.add_argument("--rounds", type=_count, default=5, metavar="N", help="rounds (default %(default)s)")
     command.add_argument("--scale", type=_positive, default=1.0, metavar="X",
                          help="part of the full amount of data (default %(default)s)")  # fmt: skip
+    command.add_argument("--report", type=Path, nargs="+", metavar="F",
+                         help="measure nothing: write docs/performance.md and its plots from files of --json")  # fmt: skip
 
 
 def _add_listener(command: argparse.ArgumentParser) -> None:
@@ -177,6 +201,14 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return value
+
+
+def _length(text: str) -> timedelta:
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length of time; it must be like 15m, 1h or 7d")
+    return int(match[1]) * {"s": timedelta(seconds=1), "m": timedelta(minutes=1),
+                            "h": timedelta(hours=1), "d": timedelta(days=1)}[match[2]]  # fmt: skip
 
 
 def _share(text: str) -> float:
@@ -295,9 +327,29 @@ def _sensitivity(options: argparse.Namespace, settings: Settings) -> int:
     return run_sensitivity(wanted, settings)
 
 
-def _bench(options: argparse.Namespace, settings: Settings) -> int:
-    from deploy.bench.command import run_benchmarks
+def _forecast(options: argparse.Namespace, _settings: Settings) -> int:
+    from deploy.forecasting import Wanted, run_forecast
 
+    return run_forecast(
+        Wanted(
+            file=options.csv,
+            columns=tuple(options.column),
+            time=tuple(options.time),
+            by=options.by,
+            step=options.step,
+            horizon=options.horizon,
+            holdout=options.holdout,
+            time_format=options.time_format,
+            json=options.json,
+        )
+    )
+
+
+def _bench(options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.bench.command import run_benchmarks, write_report
+
+    if options.report:
+        return write_report(options.report, settings)
     return run_benchmarks(options.names, settings, rounds=options.rounds, scale=options.scale, file=options.json)
 
 

@@ -2,11 +2,13 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.bench import machine
+from deploy.bench import machine, report
 from deploy.bench.core import fold, tick
 from deploy.bench.freshness import freshness
 from deploy.bench.ingest import packs, singles
@@ -32,17 +34,52 @@ BENCHMARKS: dict[str, Benchmark] = {
 def run_benchmarks(
     names: Sequence[str], settings: Settings, *, rounds: int, scale: float, file: Path | None = None
 ) -> int:
-    """Run the named benchmarks, all unless any is named; write JSON to ``file`` as they finish."""
+    """Run the named benchmarks, all unless any is named; write JSON to ``file`` as they finish.
+
+    One that fails is reported, and the others go on; the exit code is then 1.
+    """
     for name in names:
         if name not in BENCHMARKS:
             raise DeployError(f"there is no benchmark {name!r}; it must be one of {', '.join(BENCHMARKS)}")
+    if rounds < 1:
+        raise DeployError(f"--rounds is {rounds}; it must be at least 1")
     results: list[dict[str, Any]] = []
-    report = {"machine": machine.describe(), "rounds": rounds, "scale": scale, "results": results}
-    print(json.dumps(report["machine"]), file=sys.stderr, flush=True)
+    seconds: dict[str, float] = {}
+    errors: dict[str, str] = {}
+    found = {
+        "machine": machine.describe(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rounds": rounds,
+        "scale": scale,
+        "seconds": seconds,
+        "errors": errors,
+        "results": results,
+    }
+    print(json.dumps(found["machine"]), file=sys.stderr, flush=True)
     for name in names or BENCHMARKS:
-        for result in BENCHMARKS[name](settings, rounds=rounds, scale=scale):
-            print(table(result), flush=True)
-            results.append(result.as_json())
+        started = time.perf_counter()
+        try:
+            for result in BENCHMARKS[name](settings, rounds=rounds, scale=scale):
+                print(table(result), flush=True)
+                results.append(result.as_json())
+        except Exception as error:
+            errors[name] = (str(error).splitlines() or [repr(error)])[0]
+            print(f"cityvitals: benchmark {name} failed: {type(error).__name__}: {errors[name]}", file=sys.stderr)
+        seconds[name] = round(time.perf_counter() - started, 1)
+        print(f"cityvitals: {name} took {seconds[name]:.0f} s", file=sys.stderr, flush=True)
         if file is not None:
-            file.write_text(json.dumps(report, indent=1) + "\n")
+            file.write_text(json.dumps(found, indent=1) + "\n")
+    return 1 if errors else 0
+
+
+def write_report(files: Sequence[Path], settings: Settings) -> int:
+    """Write docs/performance.md and its plots from JSON files of earlier runs; a later file goes before an earlier."""
+    found = []
+    for file in files:
+        try:
+            found.append(json.loads(file.read_text()))
+        except (OSError, ValueError) as error:
+            raise DeployError(f"{file} cannot be read: {error}; it must be a file that `bench --json` wrote") from error
+    for path in report.write(found, settings.cache_dir):
+        print(path)
     return 0

@@ -1,7 +1,8 @@
 """Whoever takes readings off the broker: each is started, given the same load, and timed from the first message sent to
 the last one stored and acknowledged.
 
-All have a persistent session, QoS 1 and the same Receive Maximum. A run begins with empty tables and a warm-up.
+All have a persistent session, QoS 1 and the same Receive Maximum. A run begins with empty tables; the pipeline and
+Node-RED, which compile while they run, are given a warm-up.
 """
 
 import json
@@ -20,11 +21,11 @@ from deploy.bench import machine
 from deploy.bench.installed import mosquitto_sub, node_red, python_packages
 from deploy.bench.load import Load, connect_packet, publish
 from deploy.bench.peers import node_red as node_red_flow
-from deploy.bench.world import World, wait_for
+from deploy.bench.world import World, free_port, wait_for
 from deploy.embedded.processes import spawn, stop
 from deploy.embedded.server import last_line
 from deploy.errors import DeployError
-from deploy.supervisor import own_command
+from deploy.supervisor import is_ready, own_command
 from devices.contract import Stream
 from devices.kinds import kinds
 from ingest.database import connect
@@ -86,6 +87,25 @@ def pipeline(world: World) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         stop(process, signal.SIGTERM, patience=30)
         forget_session(world.broker_address, client)
+
+
+@contextmanager
+def api(world: World) -> Iterator[str]:
+    """A running API that has its first vital signs; its address."""
+    url = f"http://127.0.0.1:{free_port()}"
+    log = world.folder / "api.log"
+    with log.open("ab") as output:
+        command = own_command("api", "--port", url.rsplit(":", 1)[1])
+        process = spawn(command, environment=world.environment(), output=output)
+    try:
+        deadline = time.perf_counter() + 120
+        while not is_ready(url):
+            if process.poll() is not None or time.perf_counter() > deadline:
+                raise DeployError(f"the api did not get ready: {last_line(log)}")
+            time.sleep(0.1)
+        yield url
+    finally:
+        stop(process, signal.SIGTERM)
 
 
 def warm_up(trial: Trial) -> None:
@@ -166,7 +186,8 @@ def node_red_rate(trial: Trial) -> float:
     """Readings a second of Node-RED with `pg`."""
     world = trial.world
     folder = node_red(world.cache)
-    assert folder is not None, "asked for on a machine without npm"
+    if folder is None:
+        raise DeployError("this machine has no npm to install it with")
     world.empty()
     configuration = _configuration(world, "node-red")
     settings = node_red_flow.write(world.folder, configuration, port=0)
@@ -185,9 +206,10 @@ def node_red_rate(trial: Trial) -> float:
     try:
         with connect(world.database_url) as connection:
             connection.autocommit = True
+            deadline = time.perf_counter() + 60
             while world.rows(connection) == 0:
-                if process.poll() is not None:
-                    raise DeployError(f"Node-RED ended: {last_line(log)}")
+                if process.poll() is not None or time.perf_counter() > deadline:
+                    raise DeployError(f"Node-RED stored nothing: {last_line(log)}")
                 publish(trial.warm_up, *world.broker_address)
                 time.sleep(1.0)
             time.sleep(2.0)

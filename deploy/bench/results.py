@@ -1,6 +1,7 @@
-"""What a benchmark found: rates by contestant and round, their medians, and ratios with spread. Pure."""
+"""What a benchmark found: figures by contestant and round, their medians, and ratios with spread. Pure."""
 
 import statistics
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -25,6 +26,10 @@ class Target:
     def text(self) -> str:
         return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
 
+    @property
+    def subject(self) -> str:
+        return f"{self.contestant} / {self.over}" if self.over else self.contestant
+
 
 @dataclass
 class Result:
@@ -37,6 +42,12 @@ class Result:
     """by contestant, one figure a round"""
     targets: Sequence[Target] = ()
     notes: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """contestants that could not take part, and why"""
+    size: float | None = None
+    """where the setting stands on the horizontal axis of its plot"""
+    distributions: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """by contestant: percentile and figure, of all samples of all rounds"""
 
     def median(self, contestant: str) -> float:
         return statistics.median(self.figures[contestant])
@@ -48,8 +59,11 @@ class Result:
         return statistics.median(ratios), min(ratios), max(ratios)
 
     def judged(self) -> list[tuple[Target, tuple[float, float, float]]]:
-        """Each target with what was measured: median, smallest, largest."""
-        return [(t, self._measured(t)) for t in self.targets if t.contestant in self.figures]
+        """Each target with what was measured: median, smallest, largest; those of contestants that failed are left
+        out."""
+        return [
+            (t, self._measured(t)) for t in self.targets if {t.contestant, t.over or t.contestant} <= {*self.figures}
+        ]
 
     def _measured(self, target: Target) -> tuple[float, float, float]:
         if target.over:
@@ -58,20 +72,34 @@ class Result:
         return statistics.median(figures), min(figures), max(figures)
 
     def as_json(self) -> dict[str, Any]:
+        """What goes into the file; ``report`` reads it."""
         judged = [
-            asdict(target) | {"median": value[0], "least": value[1], "most": value[2], "met": target.met(value[0])}
+            {"subject": target.subject, "demand": target.text, "met": target.met(value[0])}
+            | dict(zip(("median", "least", "most"), value, strict=True))
             for target, value in self.judged()
         ]
         return asdict(self) | {"medians": {name: self.median(name) for name in self.figures}, "targets": judged}
 
 
-def alternate(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Run every contestant once a round; every other round in reverse, so that none always comes first."""
+def alternate(
+    contestants: Mapping[str, Callable[[], float]], rounds: int, failed: dict[str, str] | None = None
+) -> dict[str, list[float]]:
+    """Run every contestant once a round; every other round in reverse, so that none always comes first.
+
+    One that fails is left out from then on and its reason put into ``failed``; without that, its error is raised.
+    """
     figures: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds):
-        order = list(contestants)
+        order = list(figures)
         for name in order if number % 2 == 0 else reversed(order):
-            figures[name].append(contestants[name]())
+            try:
+                figures[name].append(contestants[name]())
+            except Exception as error:  # whatever it is that a peer cannot do, the others go on
+                if failed is None:
+                    raise
+                del figures[name]
+                failed[name] = (str(error).splitlines() or [repr(error)])[0]
+                print(f"cityvitals: {name} is left out: {failed[name]}", file=sys.stderr, flush=True)
     return figures
 
 
@@ -79,14 +107,16 @@ def table(result: Result) -> str:
     """A result as lines for people."""
     lines = [f"{result.benchmark} · {result.setting} ({result.unit})"]
     for name, figures in result.figures.items():
-        spread = f"{_short(min(figures))} … {_short(max(figures))}"
-        lines.append(f"  {name:<28}{_short(result.median(name)):>12}   {spread}")
+        spread = f"{short(min(figures))} … {short(max(figures))}"
+        lines.append(f"  {name:<28}{short(result.median(name)):>12}   {spread}")
     for target, (median, least, most) in result.judged():
-        what = f"{target.contestant} / {target.over}" if target.over else target.contestant
         verdict = "met" if target.met(median) else "NOT met"
-        lines.append(f"  {what}: {_short(median)} ({_short(least)} … {_short(most)}), target {target.text}: {verdict}")
+        found = f"{short(median)} ({short(least)} … {short(most)})"
+        lines.append(f"  {target.subject}: {found}, target {target.text}: {verdict}")
+    lines += [f"  {name} did not take part: {reason}" for name, reason in result.failed.items()]
     return "\n".join([*lines, *(f"  note: {note}" for note in result.notes)])
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """A figure as people read it: three digits, thousands in full."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

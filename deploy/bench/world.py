@@ -5,7 +5,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,12 @@ from deploy.embedded.servers import servers_copy
 from deploy.errors import DeployError
 from deploy.settings import Settings
 from devices.city import City, load_city
-from devices.kinds import kinds, streams
+from devices.kinds import kinds
 from devices.topics import Topics
 from ingest.database import connect, migrate
 
 PATIENCE = 300.0
+_KEPT = ("devices", "migrations", "policies", "policy_changes")
 
 
 @dataclass
@@ -64,20 +65,24 @@ class World:
         }
         return {**os.environ, **own, **more}
 
-    def register(self, devices: int, *, gateways: bool = False) -> None:
-        """Register devices as the benchmarks number them, all streets alike."""
+    def register(self, devices: int, *, gateways: bool = False, streets: Sequence[str] = ()) -> None:
+        """Register devices as the benchmarks number them, spread evenly over ``streets`` (all, unless given)."""
         copy_in = "COPY devices (id, kind, area, attributes) FROM STDIN"
         with connect(self.database_url) as connection, connection.cursor() as cursor, cursor.copy(copy_in) as copy:
-            for row in registered(devices, self.streets, gateways=gateways):
+            for row in registered(devices, streets or self.streets, gateways=gateways):
                 copy.write_row(row)
 
-    def empty(self) -> None:
-        """Forget all readings, so that every contestant writes into empty tables."""
+    def register_one(self, device: str, kind: str, area: str) -> None:
+        """Register a device of the benchmark's own."""
         with connect(self.database_url) as connection:
-            for stream in streams():
-                connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(stream)))
-            connection.execute("TRUNCATE ledger")
-            connection.execute("TRUNCATE vitals")
+            connection.execute("INSERT INTO devices (id, kind, area) VALUES (%s, %s, %s)", [device, kind, area])
+
+    def empty(self) -> None:
+        """Forget all but the devices, so that every contestant writes into empty tables."""
+        with connect(self.database_url) as connection:
+            rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            tables = [sql.Identifier(name) for (name,) in rows if name not in _KEPT]
+            connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))
         with connect(self.database_url) as connection:
             connection.autocommit = True
             connection.execute("CHECKPOINT")
@@ -107,8 +112,8 @@ def world(settings: Settings) -> Iterator[World]:
     folder = Path(tempfile.mkdtemp(prefix="cityvitals-bench-"))
     folder.chmod(0o755)
     try:
-        of_broker = broker.prepare(folder / "broker", _free_port(), copy)
-        of_database = database.prepare(folder / "database", _free_port(), copy)
+        of_broker = broker.prepare(folder / "broker", free_port(), copy)
+        of_database = database.prepare(folder / "database", free_port(), copy)
         with running(of_broker, folder / "broker.log") as one, running(of_database, folder / "database.log") as other:
             database.ensure_database(of_database.url)
             migrate(of_database.url)
@@ -131,7 +136,8 @@ def wait_for(count: Callable[[], int], enough: int, what: str, pause: float = 0.
         time.sleep(pause)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
