@@ -12,13 +12,16 @@ from devices.contract import Kind
 from ingest.batch import Batch
 from ingest.registry import Device
 from processing import kernels
+from processing.expressions import Needs
+from processing.heard import Heard
 from processing.indicators import DOMAINS, INDICATORS
 from processing.laggards import Laggard, worst_by_area
+from processing.latest import LatestTracker
 from processing.method import Domain, Indicator, check_table, kind_of, method_version, needs
 from processing.roster import Roster
 from processing.scoring import Evidence, Values, combine, judge, score, slope
-from processing.standing import Rows, Standing, counted, enlarged
-from processing.trackers import LatestTracker, Tracker, make_tracker
+from processing.standing import Rows, Standing, rolled_up
+from processing.trackers import folded_by, make_trackers
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,21 @@ class Engine:
         """
         check_table(indicators, domains)
         self._parents = np.ascontiguousarray(parents, np.int32)
+        self.adopt(indicators, domains)
+        labels = {code: label for label, code in enumerate(areas)}
+        self.rosters = {kind: Roster(declared, labels) for kind, declared in kinds.items()}
+        self._heard = {kind: Heard(len(areas)) for kind in kinds}
+        self._trackers = make_trackers(indicators, self._parents)
+        self._expected: dict[tuple[str, Needs], tuple[int, NDArray[np.int64]]] = {}
+
+    def adopt(self, indicators: Sequence[Indicator], domains: Sequence[Domain]) -> None:
+        """Judge by other weights, goalposts and minimum coverage from now on.
+
+        What was folded in stays, so whatever else the table says must be as it was (``policy.same_measures``).
+        """
         self.indicators = tuple(indicators)
         self.domains = tuple(d for d in domains if any(i.domain == d.id for i in indicators))
         self.method_version = method_version(indicators, domains)
-        labels = {code: label for label, code in enumerate(areas)}
-        self.rosters = {kind: Roster(declared, labels) for kind, declared in kinds.items()}
-        self._seen = {kind: np.empty(0, np.int64) for kind in kinds}
-        self._trackers: dict[str, Tracker] = {i.id: make_tracker(i, self._parents) for i in indicators}
-        self._places: dict[str, tuple[NDArray[np.int32], NDArray[np.int64]]] = {}
 
     def register(self, devices: Iterable[Device]) -> None:
         """Take devices in, new or changed; those of a kind that is not declared are left out."""
@@ -74,12 +84,10 @@ class Engine:
         for kind, members in by_kind.items():
             roster = self.rosters[kind]
             roster.update(members)
-            self._seen[kind] = enlarged(self._seen[kind], roster.capacity, kernels.NEVER)
+            self._heard[kind].grow(roster.capacity)
             for indicator in self.indicators:
                 if kind_of(indicator) == kind:
                     self._trackers[indicator.id].grow(roster.capacity)
-        if by_kind:
-            self._places.clear()
 
     def fold(self, batch: Batch) -> None:
         """Take readings in; their order, within the batch and between batches, does not matter."""
@@ -89,11 +97,11 @@ class Engine:
             return
         slot = roster.slots(batch.device)
         area = np.where(slot >= 0, roster.area[np.maximum(slot, 0)], -1).astype(np.int32)
-        kernels.fold_seen(slot, batch.time, self._seen[kind])
+        self._heard[kind].fold(slot, batch.time)
         rows = Rows(batch, slot, area)
-        for indicator in self.indicators:
-            if indicator.stream == batch.stream.name:
-                self._trackers[indicator.id].fold(rows)
+        own = (self._trackers[indicator.id] for indicator in self.indicators if indicator.stream == batch.stream.name)
+        for folding in {id(f): f for f in map(folded_by, own)}.values():
+            folding.fold(rows)
 
     def evaluate(self, at: int) -> Snapshot:
         """The vital signs at ``at`` (µs), from what was folded in; readings after ``at`` must not have been."""
@@ -113,7 +121,7 @@ class Engine:
             composite=composite,
             domain_points=points,
             composite_points=dict(zip((d.id for d in self.domains), shares, strict=True)),
-            expected={kind: counted(roster.area, self._parents) for kind, roster in self.rosters.items()},
+            expected={kind: self._expects(kind, ()) for kind in self.rosters},
             reporting={kind: self._reporting(kind, at) for kind in self.rosters},
         )
 
@@ -129,42 +137,40 @@ class Engine:
             if not isinstance(tracker, LatestTracker) or direction == 0:
                 continue
             roster = self.rosters[kind_of(indicator)]
-            size = len(roster)
-            newest = tracker.newest(size)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                value = newest["value"] / newest["per"]
-            area = self._place(indicator)[0][:size]
-            fresh = (newest["time"] >= at - roster.stale[:size]) & (area >= 0) & np.isfinite(value)
-            rank = np.where(fresh & (score(value, indicator.goalposts) < 100), direction * value, np.nan)
+            value = tracker.values(len(roster))
+            area = tracker.areas_of_fresh(at, self._standing(indicator, at))
+            rank = np.where(np.isfinite(value), direction * value, np.nan)
             lowest = np.empty((len(self._parents), most), np.int64)
             kernels.lowest_ranks(area, rank, lowest)
             slots = np.sort(lowest[lowest >= 0])
+            slots = slots[score(value[slots], indicator.goalposts) < 100]
             order = slots[np.argsort(rank[slots], kind="stable")]
             found[indicator.id] = worst_by_area(order, area, value, roster.ids, self._parents, most)
         return found
 
-    def _place(self, indicator: Indicator) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Area of each slot that is expected to report an indicator, and how many are expected in each area."""
-        if indicator.id not in self._places:
-            area = self.rosters[kind_of(indicator)].equipped(needs(indicator))
-            self._places[indicator.id] = area, counted(area, self._parents)
-        return self._places[indicator.id]
+    def _standing(self, indicator: Indicator, at: int) -> Standing:
+        kind = kind_of(indicator)
+        return Standing(self.rosters[kind], needs(indicator), self._heard[kind], at)
+
+    def _expects(self, kind: str, equipment: Needs) -> NDArray[np.int64]:
+        """How many devices with this equipment are expected in each area."""
+        roster, known = self.rosters[kind], self._expected.get((kind, equipment))
+        if known is None or known[0] != roster.changes:
+            known = self._expected[kind, equipment] = roster.changes, roster.expected(equipment, self._parents)
+        return known[1]
 
     def _reporting(self, kind: str, at: int) -> NDArray[np.int64]:
-        roster, heard = self.rosters[kind], kernels.empty_partials(len(self._parents))
-        kernels.reduce_seen(roster.area, at - roster.stale, self._seen[kind], heard)
-        kernels.roll_up(self._parents, heard)
-        return heard["reporting"].copy()
+        heard = self._heard[kind]
+        watch = heard.watch(self.rosters[kind], ())
+        watch.advance(heard.newest, at)
+        return rolled_up(watch.counts["fresh"], self._parents)
 
     def _judge(self, indicator: Indicator, at: int) -> Values:
-        kind = kind_of(indicator)
-        area, expected = self._place(indicator)
-        standing = Standing(area, at - self.rosters[kind].stale, self._seen[kind])
-        measured = self._trackers[indicator.id].measure(at, standing)
+        measured = self._trackers[indicator.id].measure(at, self._standing(indicator, at))
         partials = measured.partials
         newest = partials["newest"]
         evidence = Evidence(
-            expected=expected,
+            expected=self._expects(kind_of(indicator), needs(indicator)),
             fresh=partials["fresh"],
             excused=partials["excused"],
             reporting=partials["reporting"],

@@ -1,12 +1,18 @@
 """What trackers are given and give back: readings with their place, the devices expected, and what was measured."""
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.batch import Batch
+from processing.expressions import Expression, Needs
+
+if TYPE_CHECKING:
+    from processing.heard import Heard
+    from processing.roster import Roster
 
 Labels = NDArray[np.int32]
 Instants = NDArray[np.int64]
@@ -21,17 +27,52 @@ class Rows:
     slot: Labels
     area: Labels
 
+    def evaluate(self, value: Expression, per: Expression | None) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Value, what it is related to (1 unless given), and whether the reading says anything about both."""
+        values, present = value.evaluate(self.batch)
+        if per is None:
+            return values, np.ones(len(values)), present
+        pers, there = per.evaluate(self.batch)
+        return values, pers, present & there
+
 
 @dataclass(frozen=True)
 class Standing:
-    """The devices an indicator expects, at the time of a tick."""
+    """The devices an indicator expects, at the time of a tick; what goes by slot is made when somebody asks for it."""
 
-    area: Labels
-    """area of each slot, -1 = not expected"""
-    oldest: Instants
-    """a slot whose newest reading is before this is stale"""
-    seen: Instants
-    """when the slot was last heard on any stream"""
+    roster: "Roster"
+    needs: Needs
+    """what a device must be equipped with"""
+    heard: "Heard"
+    """what was heard of the roster's devices on any stream"""
+    at: int
+    """µs since 1970"""
+
+    @cached_property
+    def area(self) -> Labels:
+        """Area of each slot, -1 = not expected."""
+        return self.roster.equipped(self.needs)
+
+    @cached_property
+    def oldest(self) -> Instants:
+        """A slot whose newest reading is before this is stale."""
+        return self.at - self.roster.stale
+
+    @property
+    def seen(self) -> Instants:
+        """When the slot was last heard on any stream."""
+        return self.heard.newest
+
+    def count(self, heard: "Heard", partials: NDArray[np.void]) -> None:
+        """Set fresh, reporting and newest of kernels.PARTIAL[areas] to what was heard of the expected devices."""
+        watch = heard.watch(self.roster, self.needs)
+        watch.advance(heard.newest, self.at)
+        partials["fresh"] = partials["reporting"] = watch.counts["fresh"]
+        partials["newest"] = watch.counts["newest"]
+
+    def alive(self, partials: NDArray[np.void]) -> None:
+        """The same for what was heard on any stream."""
+        self.count(self.heard, partials)
 
 
 @dataclass(frozen=True)
@@ -64,9 +105,21 @@ def quotient(value: Floats, by: Floats) -> Floats:
     return result
 
 
+def few(count: NDArray[np.int64], fewest: int) -> NDArray[np.bool_]:
+    """Where something is measured, but fewer than ``fewest`` times."""
+    result: NDArray[np.bool_] = (count > 0) & (count < fewest)
+    return result
+
+
 def counted(area: Labels, parents: Labels) -> NDArray[np.int64]:
     """How many devices (or arrivals) each area has, its parts included; ``area``: label of each of them, -1 = none."""
-    counts: NDArray[np.int64] = np.bincount(area[area >= 0], minlength=len(parents)).astype(np.int64)
-    for label in range(len(parents) - 1, 0, -1):
-        counts[parents[label]] += counts[label]
-    return counts
+    return rolled_up(np.bincount(area[area >= 0], minlength=len(parents)).astype(np.int64), parents)
+
+
+def rolled_up(own: NDArray[np.int64], parents: Labels) -> NDArray[np.int64]:
+    """Every area with all areas below it; ``parents``: label of each area's parent, lower than its own, -1 = none."""
+    counts, above = own.tolist(), parents.tolist()
+    for label in range(len(above) - 1, -1, -1):
+        if above[label] >= 0:
+            counts[above[label]] += counts[label]
+    return np.array(counts, np.int64)

@@ -67,7 +67,7 @@ class WaitTracker:
         frequent = np.zeros(len(by_plan.time), np.bool_)
         kernels.mark_frequent(by_plan.entity, by_plan.instant, float(FREQUENT_HEADWAY), frequent)
         planned, happened = self._sums(by_plan, frequent), self._sums(by_event, frequent)
-        kernels.reduce_seen(standing.area, standing.oldest, standing.seen, happened)
+        standing.alive(happened)
         for partials in (planned, happened):
             kernels.roll_up(self._parents, partials)
         few = happened["count"] < self._fewest

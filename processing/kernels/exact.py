@@ -26,6 +26,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int32]
 Flags = NDArray[np.bool_]
+Codes = NDArray[np.int8]
 Records = NDArray[np.void]
 Slots = NDArray[np.int64]
 
@@ -81,6 +82,23 @@ def add(partial: Any, value: float, per: float) -> None:
         partial["per_hi"] += np.int64(hi) + (lo >> CARRY)
         partial["per_lo"] = lo & MASK
     partial["count"] += 1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def subtract(partial: Any, value: float, per: float) -> None:
+    """Take out what was added: the sums are bit for bit those without it."""
+    hi = np.floor(value * HIGH)
+    lo = partial["lo"] - np.int64((value - hi / HIGH) * LOW)
+    partial["hi"] += (lo >> CARRY) - np.int64(hi)
+    partial["lo"] = lo & MASK
+    if per == 1.0:
+        partial["per_hi"] -= ONE
+    else:
+        hi = np.floor(per * HIGH)
+        lo = partial["per_lo"] - np.int64((per - hi / HIGH) * LOW)
+        partial["per_hi"] += (lo >> CARRY) - np.int64(hi)
+        partial["per_lo"] = lo & MASK
+    partial["count"] -= 1
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from processing_material import CITY, EAST, FIRST, NOW, PARENTS, SECOND, THIRD, WEST, batch, observed
+from standing_material import standing
 
 from processing import kernels
 from processing.indicators import INDICATORS
-from processing.standing import Measured, Rows, Standing
-from processing.trackers import LatestTracker, PaneTracker, make_tracker, stream_windows
+from processing.latest import LatestTracker
+from processing.standing import Measured, Rows
+from processing.trackers import PaneTracker, make_tracker, stream_windows
 from processing.waits import WaitTracker
 
 by_id = {row.id: row for row in INDICATORS}
@@ -24,11 +26,6 @@ def rows(stream: str, *readings: tuple[int, dict[str, Any]]) -> Rows:
     """Readings by slot."""
     made = batch(stream, readings)
     return Rows(made, made.device.astype(np.int32), AREA[made.device])
-
-
-def standing(at: int = NOW, stale: int = 180, seen: int = NOW) -> Standing:
-    oldest = np.full(DEVICES, at - stale * SECOND)
-    return Standing(AREA, oldest, np.full(DEVICES, seen))
 
 
 def tracker(indicator: str, **changes: Any) -> Any:
@@ -57,26 +54,26 @@ def test_latest_is_the_newest_observation_not_the_last_to_arrive() -> None:
     kerb = tracker("parking.kerb_occupancy")
     kerb.fold(rows("parking_bay", (0, observed(-10, status="occupied"))))
     kerb.fold(rows("parking_bay", (0, observed(-60, status="free"))))
-    assert value(kerb.measure(NOW, standing()), FIRST) == 1.0
+    assert value(kerb.measure(NOW, standing(AREA)), FIRST) == 1.0
 
 
 def test_the_higher_seq_wins_at_one_instant() -> None:
     kerb = tracker("parking.kerb_occupancy")
     for seq, status in ((2, "occupied"), (1, "free")):
         kerb.fold(rows("parking_bay", (0, observed(-10, status=status, seq=seq))))
-    assert value(kerb.measure(NOW, standing()), FIRST) == 1.0
+    assert value(kerb.measure(NOW, standing(AREA)), FIRST) == 1.0
 
 
 def test_a_reading_without_the_field_leaves_the_newest_value_alone() -> None:
     load = tracker("energy.load")
     load.fold(rows("energy_meter", (0, observed(-20, totalActivePower=5)), (0, observed(-10, powerFactor=1))))
-    assert value(load.measure(NOW, standing()), FIRST) == 5.0
+    assert value(load.measure(NOW, standing(AREA)), FIRST) == 5.0
 
 
 def test_a_newer_not_known_takes_the_place_of_an_older_value() -> None:
     kerb = tracker("parking.kerb_occupancy")
     kerb.fold(rows("parking_bay", (0, observed(-20, status="free")), (0, observed(-10, status="unknown"))))
-    measured = kerb.measure(NOW, standing())
+    measured = kerb.measure(NOW, standing(AREA))
     assert math.isnan(value(measured, FIRST))
     assert measured.partials[FIRST]["fresh"] == 1
     assert measured.partials[FIRST]["reporting"] == 0
@@ -85,9 +82,9 @@ def test_a_newer_not_known_takes_the_place_of_an_older_value() -> None:
 def test_a_closed_bay_is_excused_as_long_as_it_says_so() -> None:
     kerb = tracker("parking.kerb_occupancy")
     kerb.fold(rows("parking_bay", (0, observed(-10, status="closed")), (1, observed(-10, status="occupied"))))
-    assert kerb.measure(NOW, standing()).partials[FIRST]["excused"] == 1
+    assert kerb.measure(NOW, standing(AREA)).partials[FIRST]["excused"] == 1
     later = NOW + 300 * SECOND
-    assert kerb.measure(later, standing(later)).partials[FIRST]["excused"] == 0
+    assert kerb.measure(later, standing(AREA, later)).partials[FIRST]["excused"] == 0
 
 
 def test_a_ratio_of_sums_weighs_every_car_park_by_its_spots() -> None:
@@ -100,7 +97,7 @@ def test_a_ratio_of_sums_weighs_every_car_park_by_its_spots() -> None:
             (3, observed(-1, occupiedSpotNumber=30)),  # cannot be related to anything
         )
     )
-    measured = garage.measure(NOW, standing())
+    measured = garage.measure(NOW, standing(AREA))
     assert [value(measured, area) for area in (FIRST, THIRD, CITY)] == [0.9, 0.1, 0.3]
     assert [measured.base[area] for area in (FIRST, THIRD, CITY)] == [100, 300, 400]
     assert measured.partials[CITY]["reporting"] == 2
@@ -109,7 +106,7 @@ def test_a_ratio_of_sums_weighs_every_car_park_by_its_spots() -> None:
 def test_car_parks_without_spots_have_no_occupancy() -> None:
     garage = tracker("parking.garage_occupancy")
     garage.fold(rows("car_park", (0, observed(-1, totalSpotNumber=0, occupiedSpotNumber=0))))
-    assert math.isnan(value(garage.measure(NOW, standing()), FIRST))
+    assert math.isnan(value(garage.measure(NOW, standing(AREA)), FIRST))
 
 
 def test_power_fed_in_does_not_shrink_the_load_that_can_be_shed() -> None:
@@ -122,7 +119,7 @@ def test_power_fed_in_does_not_shrink_the_load_that_can_be_shed() -> None:
             (2, observed(-1, adjustablePower=1, totalActivePower=-40)),
         )
     )
-    measured = share.measure(NOW, standing())
+    measured = share.measure(NOW, standing(AREA))
     assert value(measured, FIRST) == 0.1
     assert math.isnan(value(measured, THIRD)), "nothing is drawn there: there is no share of it"
 
@@ -130,7 +127,7 @@ def test_power_fed_in_does_not_shrink_the_load_that_can_be_shed() -> None:
 def test_the_load_of_an_area_where_no_meter_reports_is_unknown_not_zero() -> None:
     load = tracker("energy.load")
     load.fold(rows("energy_meter", (0, observed(-1, totalActivePower=0))))
-    measured = load.measure(NOW, standing())
+    measured = load.measure(NOW, standing(AREA))
     assert value(measured, FIRST) == 0.0
     assert math.isnan(value(measured, THIRD))
 
@@ -145,11 +142,11 @@ def test_a_window_ends_with_the_pane_that_is_running() -> None:
     exceeded = tracker("waste.nh3_exceedance", window=30)
     exceeded.fold(rows("garbage_hut", nh3(-25, 9), nh3(-15, 0), nh3(-5, 9), nh3(3, 9)))
     at = NOW + 4 * SECOND
-    assert value(exceeded.measure(at, standing(at)), FIRST) == pytest.approx(2 / 3)
+    assert value(exceeded.measure(at, standing(AREA, at)), FIRST) == pytest.approx(2 / 3)
     #   at −1   [─────── a b c ───────)
     earlier = tracker("waste.nh3_exceedance", window=30)
     earlier.fold(rows("garbage_hut", nh3(-25, 9), nh3(-15, 0), nh3(-5, 9)))
-    assert value(earlier.measure(NOW - SECOND, standing()), FIRST) == pytest.approx(2 / 3)
+    assert value(earlier.measure(NOW - SECOND, standing(AREA)), FIRST) == pytest.approx(2 / 3)
 
 
 def test_a_late_reading_inside_the_window_reaches_its_pane() -> None:
@@ -158,21 +155,21 @@ def test_a_late_reading_inside_the_window_reaches_its_pane() -> None:
     exceeded = tracker("waste.nh3_exceedance", window=60)
     exceeded.fold(rows("garbage_hut", nh3(0, 0)))
     exceeded.fold(rows("garbage_hut", nh3(-15, 9)))
-    assert value(exceeded.measure(NOW, standing()), FIRST) == 0.5
+    assert value(exceeded.measure(NOW, standing(AREA)), FIRST) == 0.5
 
 
 def test_a_reading_older_than_the_window_counts_for_nothing() -> None:
     exceeded = tracker("waste.nh3_exceedance", window=30)
     exceeded.fold(rows("garbage_hut", nh3(0, 0)))
     exceeded.fold(rows("garbage_hut", nh3(-30, 9), nh3(-3600, 9)))
-    assert value(exceeded.measure(NOW, standing()), FIRST) == 0.0
+    assert value(exceeded.measure(NOW, standing(AREA)), FIRST) == 0.0
 
 
 def test_a_window_that_nothing_fell_into_is_empty_though_old_panes_are_still_kept() -> None:
     exceeded = tracker("waste.nh3_exceedance", window=30)
     exceeded.fold(rows("garbage_hut", nh3(-5, 9)))
     later = NOW + 3600 * SECOND
-    assert math.isnan(value(exceeded.measure(later, standing(later)), FIRST))
+    assert math.isnan(value(exceeded.measure(later, standing(AREA, later)), FIRST))
 
 
 def test_panes_of_a_day_are_four_minutes() -> None:
@@ -182,7 +179,7 @@ def test_panes_of_a_day_are_four_minutes() -> None:
     assert dumping.pane == 240 * SECOND
     for seconds in (-86_100, -86_460, -1):
         dumping.fold(rows("garbage_hut_illegal_dumping", (0, observed(seconds, violation="beside_bin"))))
-    measured = dumping.measure(NOW, standing())
+    measured = dumping.measure(NOW, standing(AREA))
     assert value(measured, FIRST) == 1.0  # two in a day by two huts
     assert value(measured, CITY) == 0.5
     assert value(measured, THIRD) == 0.0, "quiet huts that live are a zero"
@@ -191,8 +188,7 @@ def test_panes_of_a_day_are_four_minutes() -> None:
 def test_silent_huts_do_not_make_a_street_look_cleaner() -> None:
     dumping = tracker("waste.illegal_dumping")
     dumping.fold(rows("garbage_hut_illegal_dumping", *[(0, observed(-s, violation="x")) for s in (1, 2)]))
-    alive = standing()
-    alive.seen[1] = NOW - 3600 * SECOND
+    alive = standing(AREA, seen=[NOW, NOW - 3600 * SECOND, NOW, NOW])
     measured = dumping.measure(NOW, alive)
     assert value(measured, FIRST) == 2.0
     assert measured.partials[FIRST]["reporting"] == 1
@@ -201,7 +197,7 @@ def test_silent_huts_do_not_make_a_street_look_cleaner() -> None:
 def test_a_sensor_that_only_says_other_things_is_not_behind_a_windows_value() -> None:
     exceeded = tracker("waste.nh3_exceedance")
     exceeded.fold(rows("garbage_hut", nh3(-1, 9), (1, observed(-1, temperature=20))))
-    assert exceeded.measure(NOW, standing()).partials[FIRST]["reporting"] == 1
+    assert exceeded.measure(NOW, standing(AREA)).partials[FIRST]["reporting"] == 1
 
 
 def test_the_horizon_of_a_stream_is_its_longest_window() -> None:
@@ -218,7 +214,7 @@ def test_the_horizon_of_a_stream_is_its_longest_window() -> None:
 def test_partials_of_a_window_roll_up_to_the_city() -> None:
     exceeded = tracker("waste.nh3_exceedance")
     exceeded.fold(rows("garbage_hut", nh3(-1, 9), nh3(-2, 0), nh3(-3, 0, slot=2)))
-    measured = exceeded.measure(NOW, standing())
+    measured = exceeded.measure(NOW, standing(AREA))
     assert [value(measured, a) for a in (FIRST, EAST, THIRD, WEST, CITY)] == pytest.approx([0.5, 0.5, 0, 0, 1 / 3])
     assert measured.partials["count"].tolist() == [3, 2, 1, 2, 0, 1]
     assert kernels.total(measured.partials["hi"], measured.partials["lo"]).tolist() == [1, 1, 0, 1, 0, 0]

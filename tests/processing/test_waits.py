@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from processing_material import CITY, EAST, FIRST, NOW, PARENTS, SECOND, THIRD, batch, instant, observed
+from standing_material import standing
 
 from processing.indicators import INDICATORS
 from processing.scoring import NOT_APPLICABLE, Evidence, judge
-from processing.standing import Measured, Rows, Standing
+from processing.standing import Measured, Rows
 from processing.waits import WaitTracker
 
 ROW = next(row for row in INDICATORS if row.id == "transit.excess_wait")
@@ -33,7 +34,7 @@ def measure(readings: list[Reading], at: int = NOW, fewest: int = 1, parts: int 
     for part in range(parts):
         made = batch("bus_arrival", readings[part::parts])
         tracker.fold(Rows(made, made.device.astype(np.int32), AREA[made.device]))
-    return tracker.measure(at, Standing(AREA, np.full(2, at - 90 * SECOND), np.full(2, at)))
+    return tracker.measure(at, standing(AREA, at, stale=90))
 
 
 def every(minutes: float, count: int, **more: Any) -> list[Reading]:
@@ -110,6 +111,7 @@ def test_too_few_headways_say_nothing_about_waiting() -> None:
         **{name: np.full(len(PARENTS), count) for name, count in counts.items()},
         freshness=np.zeros(len(PARENTS)),
         idle=result.idle,
+        base=result.base,
     )
     assert judge(result.value, evidence, ROW.goalposts, 2 / 3).reason[FIRST] == NOT_APPLICABLE
 
@@ -123,8 +125,7 @@ def test_only_arrivals_of_the_window_count_and_those_before_are_forgotten() -> N
     made = batch("bus_arrival", readings)
     tracker.fold(Rows(made, made.device.astype(np.int32), AREA[made.device]))
     later = NOW + 3600 * SECOND
-    standing = Standing(AREA, np.full(2, later), np.full(2, later))
-    assert tracker.measure(later, standing).partials["count"].sum() == 0
+    assert tracker.measure(later, standing(AREA, later)).partials["count"].sum() == 0
     assert tracker.held == 0
 
 
@@ -132,11 +133,10 @@ def test_arrivals_merged_in_one_by_one_measure_as_all_at_once() -> None:
     dice = np.random.default_rng(3)
     readings = [arrival(-int(dice.integers(0, 4000))) for _ in range(60)]
     tracker = WaitTracker(ROW, PARENTS)
-    standing = Standing(AREA, np.full(2, NOW), np.full(2, NOW))
     for reading in readings:
         made = batch("bus_arrival", [reading])
         tracker.fold(Rows(made, made.device.astype(np.int32), AREA[made.device]))
-        merged = tracker.measure(NOW, standing)
+        merged = tracker.measure(NOW, standing(AREA))
     at_once = measure(readings)
     np.testing.assert_array_equal(merged.value, at_once.value)
     np.testing.assert_array_equal(merged.partials["count"], at_once.partials["count"])
@@ -146,9 +146,8 @@ def test_arrivals_of_the_future_wait_for_their_time() -> None:
     tracker = WaitTracker(ROW, PARENTS)
     made = batch("bus_arrival", [arrival(300 * n) for n in range(-3, 4)])
     tracker.fold(Rows(made, made.device.astype(np.int32), AREA[made.device]))
-    standing = Standing(AREA, np.full(2, NOW), np.full(2, NOW))
-    assert tracker.measure(NOW, standing).partials[FIRST]["count"] == 3
-    assert tracker.measure(NOW + 900 * SECOND, standing).partials[FIRST]["count"] == 6
+    assert tracker.measure(NOW, standing(AREA)).partials[FIRST]["count"] == 3
+    assert tracker.measure(NOW + 900 * SECOND, standing(AREA)).partials[FIRST]["count"] == 6
 
 
 def test_an_absurd_timetable_does_not_reach_the_sums() -> None:
