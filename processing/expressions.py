@@ -186,12 +186,57 @@ class Occurs:
         return np.ones(len(batch)), np.ones(len(batch), np.bool_)
 
 
+@dataclass(frozen=True)
+class Says:
+    """1 where a label field is the very text, else 0."""
+
+    name: str
+    text: str
+
+    @property
+    def needs(self) -> Needs:
+        return ((self.name,),)
+
+    def evaluate(self, batch: Batch) -> Evaluated:
+        column = batch.columns[batch.stream.field_by_name[self.name].columns[0]]
+        there = np.array([label is not None for label in column.tolist()], np.bool_)
+        return np.where(there, (column == self.text).astype(np.float64), np.nan), there
+
+
+@dataclass(frozen=True)
+class Given:
+    """1 where the reading has the field, else 0."""
+
+    name: str
+
+    @property
+    def needs(self) -> Needs:
+        return ()
+
+    def evaluate(self, batch: Batch) -> Evaluated:
+        column = batch.columns[batch.stream.field_by_name[self.name].columns[0]]
+        match batch.stream.field_by_name[self.name].type:
+            case "number" | "point":
+                there = ~np.isnan(column)
+            case "integer" | "instant":
+                there = column != MISSING
+            case "label":
+                there = np.array([label is not None for label in column.tolist()], np.bool_)
+            case _:
+                there = column >= 0
+        return there.astype(np.float64), np.ones(len(batch), np.bool_)
+
+
 def check_fields(expression: Expression, stream: Stream) -> None:
     """Raise ValueError naming a field or choice the stream does not have, or a field of the wrong type."""
     inner = expression
     while isinstance(inner, Magnitude | Clipped | Compare):
         inner = inner.of
-    allowed = {Is: ("choice",), Elapsed: ("instant",)}.get(type(inner), ("number", "integer", "boolean"))
+    allowed = {Is: ("choice",), Elapsed: ("instant",), Says: ("label",)}.get(
+        type(inner), ("number", "integer", "boolean")
+    )
+    if isinstance(inner, Given) and inner.name not in stream.field_by_name:
+        raise ValueError(f"stream {stream.name} has no field {inner.name!r}")
     for name in (name for group in expression.needs for name in group):
         spec = stream.field_by_name.get(name)
         if spec is None:

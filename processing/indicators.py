@@ -5,7 +5,7 @@ indicator needs. Goalposts are fixed points (value, score) joined by straight li
 the data. ``docs/methodology.md`` says the same in prose.
 """
 
-from processing.expressions import Clipped, Compare, Elapsed, Field, Is, Largest, Magnitude, Occurs
+from processing.expressions import Clipped, Compare, Elapsed, Field, Given, Is, Largest, Magnitude, Occurs, Says
 from processing.method import DAY, Domain, Indicator
 
 DOMAINS: tuple[Domain, ...] = (
@@ -20,6 +20,21 @@ _DELAY = Elapsed("scheduledAt", "arrivedAt")
 _SFPARK = "SFpark pilot evaluation (SFMTA 2014); Pierce & Shoup 2013: price rises from 80 %, falls below 60 % and 30 %"
 _GB14554 = "GB 14554-93, class 2, new: limit at the boundary"
 _INDICATIVE = "indicative only: a low-cost sensor in a hut is not a measurement at the boundary"
+
+
+def _mean_fill(stream: str, name_zh: str, name_en: str) -> Indicator:
+    return Indicator(
+        id=f"waste.mean_fill_{stream.lower()}",
+        name_zh=f"{name_zh}平均满溢度",
+        name_en=f"Mean fill, {name_en}",
+        unit="1",
+        stream="garbage_hut",
+        aggregation="latest_mean",
+        value=Field(f"fillingLevel{stream}"),
+        weight=0.0,
+        source="fill of a stream's bins (Smart Data Models: fillingLevel); informative, without a score",
+    )
+
 
 INDICATORS: tuple[Indicator, ...] = (
     Indicator(
@@ -82,6 +97,46 @@ INDICATORS: tuple[Indicator, ...] = (
         goalposts=((0.0, 100), (1.0, 60), (4.0, 0)),
         source="no norm exists; once a day and hut is taken as the limit of the acceptable",
     ),
+    _mean_fill("Residual", "干垃圾", "residual waste"),
+    _mean_fill("Food", "湿垃圾", "food waste"),
+    _mean_fill("Recyclable", "可回收物", "recyclables"),
+    _mean_fill("Hazardous", "有害垃圾", "hazardous waste"),
+    Indicator(
+        id="waste.seepage_share",
+        name_zh="渗漏点位占比",
+        name_en="Huts with seepage",
+        unit="1",
+        stream="garbage_hut",
+        aggregation="latest_mean",
+        value=Field("seepageDetected"),
+        goalposts=((0.0, 100), (0.05, 60), (0.2, 0)),
+        weight=0.5,
+        source="no norm exists; liquid on the floor in one hut of twenty is taken as the limit of the acceptable",
+    ),
+    Indicator(
+        id="waste.outside_hours_share",
+        name_zh="非开放时段投放占比",
+        name_en="Dumping out of opening hours",
+        unit="1",
+        stream="garbage_hut_illegal_dumping",
+        aggregation="window_mean",
+        value=Says("violation", "outside_hours"),
+        window=DAY,
+        weight=0.0,
+        source="opening hours as each camera knows them; informative, without a score",
+    ),
+    Indicator(
+        id="waste.sorting_quality",
+        name_zh="分类正确点位占比",
+        name_en="Sorting quality",
+        unit="1",
+        stream="garbage_hut_illegal_dumping",
+        aggregation="window_clear",
+        value=Says("violation", "wrong_stream"),
+        window=DAY,
+        goalposts=((0.5, 0), (0.8, 60), (0.95, 100)),
+        source="no norm exists for what a camera sees; full score from 95 % of huts without a wrong throw",
+    ),
     Indicator(
         id="parking.kerb_occupancy",
         name_zh="道路泊位占用率",
@@ -107,6 +162,28 @@ INDICATORS: tuple[Indicator, ...] = (
         source="target band 40–80 % for garages: SFpark (SFMTA 2014)",
     ),
     Indicator(
+        id="parking.free_bay_streets",
+        name_zh="有空余泊位街道占比",
+        name_en="Streets with a free bay",
+        unit="1",
+        stream="parking_bay",
+        aggregation="latest_areas",
+        value=Is("status", "free", others=("occupied",), excused=("closed",)),
+        goalposts=((0.5, 0), (0.8, 60), (1.0, 100)),
+        source="one free space on every block is the aim of demand-based pricing: Shoup 2005; SFpark (SFMTA 2014)",
+    ),
+    Indicator(
+        id="parking.unknown_share",
+        name_zh="泊位状态未知占比",
+        name_en="Bays of unknown state",
+        unit="1",
+        stream="parking_bay",
+        aggregation="latest_mean",
+        value=Is("status", "unknown", others=("free", "occupied"), excused=("closed",)),
+        weight=0.0,
+        source="the sensors' own word (Smart Data Models: ParkingSpot status); it lowers the coverage of the others",
+    ),
+    Indicator(
         id="transit.on_time_share",
         name_zh="公交准点率",
         name_en="Buses on time",
@@ -129,6 +206,30 @@ INDICATORS: tuple[Indicator, ...] = (
         fewest=5,
         goalposts=((0.0, 100), (57.0, 80), (120.0, 50), (300.0, 0)),
         source="Σh²/2Σh observed − scheduled: TfL; network mean 57 s (2011)",
+    ),
+    Indicator(
+        id="transit.forecast_coverage",
+        name_zh="到站预报覆盖率",
+        name_en="Arrivals that were forecast",
+        unit="1",
+        stream="bus_arrival",
+        aggregation="window_mean",
+        value=Given("predictedAt"),
+        weight=0.0,
+        goalposts=((0.5, 0), (0.9, 60), (1.0, 100)),
+        source="GTFS-Realtime best practice: every stop of a running trip has a prediction",
+    ),
+    Indicator(
+        id="transit.forecast_error",
+        name_zh="到站预报误差",
+        name_en="Error of arrival forecasts",
+        unit="s",
+        stream="bus_arrival",
+        aggregation="window_mean",
+        value=Magnitude(Elapsed("predictedAt", "arrivedAt")),
+        weight=0.0,
+        goalposts=((0.0, 100), (30.0, 90), (120.0, 50), (300.0, 0)),
+        source="mean absolute error of what passengers were shown last; no norm exists",
     ),
     Indicator(
         id="energy.low_power_factor",
@@ -163,5 +264,44 @@ INDICATORS: tuple[Indicator, ...] = (
         value=Field("totalActivePower"),
         weight=0.0,
         source="sum of the meters that report; informative, without a score",
+    ),
+    Indicator(
+        id="energy.adjustable_power",
+        name_zh="可调节功率",
+        name_en="Power that can be shed on call",
+        unit="kW",
+        stream="energy_meter",
+        aggregation="latest_sum",
+        value=Field("adjustablePower"),
+        weight=0.0,
+        source="sum of the meters that report; informative, without a score",
+    ),
+    Indicator(
+        id="energy.load_factor",
+        name_zh="负荷率",
+        name_en="Load factor",
+        unit="1",
+        stream="energy_meter",
+        aggregation="load_factor",
+        value=Field("totalActivePower"),
+        window=DAY,
+        pane=900,
+        fewest=4,
+        weight=0.0,
+        source="mean load / peak load (IEC 60050-691); the demand interval of 15 min is that of China's demand meters",
+    ),
+    Indicator(
+        id="energy.peak_to_average",
+        name_zh="峰均比",
+        name_en="Peak to average",
+        unit="1",
+        stream="energy_meter",
+        aggregation="peak_to_average",
+        value=Field("totalActivePower"),
+        window=DAY,
+        pane=900,
+        fewest=4,
+        weight=0.0,
+        source="peak load / mean load, the inverse of the load factor (IEC 60050-691)",
     ),
 )

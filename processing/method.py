@@ -9,7 +9,17 @@ from devices.contract import Stream
 from devices.kinds import streams
 from processing.expressions import Elapsed, Expression, Needs, check_fields
 
-Aggregation = Literal["latest_mean", "latest_sum", "window_mean", "window_rate", "excess_wait"]
+Aggregation = Literal[
+    "latest_mean",
+    "latest_sum",
+    "latest_areas",
+    "window_mean",
+    "window_rate",
+    "window_clear",
+    "load_factor",
+    "peak_to_average",
+    "excess_wait",
+]
 Goalposts = tuple[tuple[float, float], ...]
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -44,13 +54,17 @@ class Indicator:
     ``aggregation`` over an area's devices:
     latest_mean   Σ value / Σ per over the newest reading of every fresh device (per = 1 unless given)
     latest_sum    Σ value over the newest reading of every fresh device
+    latest_areas  share of the areas with reporting devices of their own in which one has a value above 0
     window_mean   Σ value / Σ per over the readings of the last ``window`` seconds
     window_rate   Σ value of the last ``window`` seconds, per reporting device and ``rate_per`` seconds
+    window_clear  share of the reporting devices without a reading of the last ``window`` seconds whose value is above 0
+    load_factor   mean / largest of the panes' means Σ value / Σ per; peak_to_average: the inverse of that
     excess_wait   Σh²/2Σh − Σs²/2Σs over the headways h observed (end of ``value``, an Elapsed) and s scheduled
                   (its start) of each ``entity`` in the last ``window`` seconds
 
-    ``entity`` names the fields that together tell whose headways are measured; with fewer than ``fewest`` of them the
-    indicator does not apply.
+    ``entity`` names the fields that together tell whose headways are measured. ``pane``: seconds, 0 = as long as the
+    window asks for. Where something is measured, but fewer than ``fewest`` times (devices, readings, panes, headways:
+    whatever the aggregation counts), the indicator does not apply.
     """
 
     id: str
@@ -65,6 +79,7 @@ class Indicator:
     weight: float = 1.0
     per: Expression | None = None
     window: int = HOUR
+    pane: int = 0
     rate_per: int = DAY
     minimum_coverage: float = MINIMUM_COVERAGE
     fewest: int = 1
@@ -102,10 +117,10 @@ def _check_scores(row: Indicator) -> None:
         raise ValueError("goalposts must rise in value and score 0–100")
     if row.weight < 0 or (row.weight and not row.goalposts):
         raise ValueError(f"weight is {row.weight} with {len(posts)} goalposts, must be 0 without, at least 0 with them")
-    if row.window < SHORTEST_PANE or row.window % pane_seconds(row.window):
+    if row.window < SHORTEST_PANE or row.window % pane_of(row):
         raise ValueError(
-            f"window is {row.window} s, must be a multiple of {pane_seconds(row.window)} s, "
-            f"the pane of windows of its length, and at least {SHORTEST_PANE} s"
+            f"window is {row.window} s, must be a multiple of {pane_of(row)} s, "
+            f"{'its pane' if row.pane else 'the pane of windows of its length'}, and at least {SHORTEST_PANE} s"
         )
 
 
@@ -124,6 +139,11 @@ def _check_fields(row: Indicator, stream: Stream) -> None:
 def pane_seconds(window: int) -> int:
     """Length of a window's panes: 10 s for windows up to an hour, longer ones are cut into 360."""
     return max(SHORTEST_PANE, window // PANES_PER_WINDOW)
+
+
+def pane_of(indicator: Indicator) -> int:
+    """Length, in seconds, of the panes of an indicator's window."""
+    return indicator.pane or pane_seconds(indicator.window)
 
 
 def kind_of(indicator: Indicator) -> str:

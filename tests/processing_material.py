@@ -115,8 +115,9 @@ def store(connection: psycopg.Connection, devices: Iterable[Device], *batches: B
     """Put devices and readings into their tables, past ingest."""
     for d in devices:
         connection.execute(
-            "INSERT INTO devices (key, id, kind, area) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s)",
-            [d.key, d.id, d.kind, d.area],
+            "INSERT INTO devices (key, id, kind, area, attributes) OVERRIDING SYSTEM VALUE"
+            " VALUES (%s, %s, %s, %s, %s)",
+            [d.key, d.id, d.kind, d.area, json.dumps(d.attributes)],
         )
     for made in batches:
         names = ", ".join(["device", "date_observed", "seq", "received_at", *declared_columns(made.stream)])

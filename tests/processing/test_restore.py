@@ -93,7 +93,9 @@ def city() -> tuple[list[Device], Rows]:
         if kind == "bus":
             rows["bus_arrival"] += [(key, arrival(-300 * n - 50, n, key, rng)) for n in range(1, 20)]
         if kind == "garbage_hut" and key % 2:
-            rows["garbage_hut_illegal_dumping"].append((key, observed(-rng.randrange(90_000), violation="x")))
+            for violation in ("wrong_stream", "outside_hours", "beside_bin")[: key % 4]:
+                event = observed(-rng.randrange(90_000), violation=violation)
+                rows["garbage_hut_illegal_dumping"].append((key, event))
     rows["garbage_hut"] += [(90, hut(-7200, fillingLevelFood=0.96)), (90, hut(-60, temperature=9, nh3=9))]
     for readings in rows.values():
         rng.shuffle(readings)
@@ -103,10 +105,11 @@ def city() -> tuple[list[Device], Rows]:
 def reading(kind: str, s: float, step: int, rng: random.Random) -> dict[str, Any]:
     match kind:
         case "garbage_hut":
-            level = {"fillingLevelFood": rng.random()} if step % 2 else {"fillingLevelResidual": rng.random()}
-            return observed(s, **level, nh3=rng.random() * 3, h2s=rng.random() / 9)
+            names = ("fillingLevelFood", "fillingLevelRecyclable") if step % 2 else ("fillingLevelResidual",)
+            level = {name: rng.random() for name in (*names, "fillingLevelHazardous")}
+            return observed(s, **level, nh3=rng.random() * 3, h2s=rng.random() / 9, seepageDetected=rng.random() < 0.2)
         case "parking_bay":
-            return observed(s, status=rng.choice(["free", "occupied", "occupied", "closed"]), seq=step)
+            return observed(s, status=rng.choice(["free", "occupied", "occupied", "closed", "unknown"]), seq=step)
         case "car_park":
             return observed(s, totalSpotNumber=100, occupiedSpotNumber=rng.randrange(100))
         case "bus":
@@ -118,6 +121,7 @@ def reading(kind: str, s: float, step: int, rng: random.Random) -> dict[str, Any
 
 def arrival(due: float, n: int, key: int, rng: random.Random) -> dict[str, Any]:
     happened = due + rng.randrange(50)
+    forecast = {"predictedAt": instant(happened + rng.randrange(-90, 90))} if rng.random() < 0.8 else {}
     return observed(
         happened,
         route="r",
@@ -125,6 +129,7 @@ def arrival(due: float, n: int, key: int, rng: random.Random) -> dict[str, Any]:
         stop=f"s{key % 3}",
         scheduledAt=instant(due),
         arrivedAt=instant(happened),
+        **forecast,
     )
 
 

@@ -201,14 +201,10 @@ def test_a_sensor_that_only_says_other_things_is_not_behind_a_windows_value() ->
 
 
 def test_the_horizon_of_a_stream_is_its_longest_window() -> None:
-    assert stream_windows(INDICATORS) == {
-        "garbage_hut": 3600,
-        "garbage_hut_illegal_dumping": 86_400,
-        "parking_bay": 0,
-        "car_park": 0,
-        "bus_arrival": 3600,
-        "energy_meter": 0,
-    }
+    rows = [by_id[name] for name in ("waste.overflow_share", "waste.nh3_exceedance", "parking.kerb_occupancy")]
+    rows += [by_id["waste.illegal_dumping"], replace(by_id["waste.illegal_dumping"], window=600)]
+    assert stream_windows(rows) == {"garbage_hut": 3600, "parking_bay": 0, "garbage_hut_illegal_dumping": 86_400}
+    assert set(stream_windows(INDICATORS)) == {row.stream for row in INDICATORS}
 
 
 def test_partials_of_a_window_roll_up_to_the_city() -> None:

@@ -1,0 +1,70 @@
+"""Shares that are no mean over devices: of areas where something is to be found, of devices where nothing happened."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from processing import kernels
+from processing.expressions import Expression
+from processing.standing import Instants, Labels, Measured, Rows, Standing, enlarged, few, quotient
+
+
+def share_of_areas(measured: Measured, parents: Labels, fewest: int) -> Measured:
+    """Of the areas that have reporting devices of their own, those in which a device has a value above 0.
+
+    ``measured``: values that are not negative, summed up by area and rolled up.
+    """
+    found, there = own_sums(measured.partials["hi"], parents), own_sums(measured.partials["lo"], parents)
+    reporting = own_sums(measured.partials["reporting"], parents) > 0
+    areas = up_the_tree(reporting.astype(np.int64), parents).astype(np.float64)
+    with_one = up_the_tree((reporting & ((found > 0) | (there > 0))).astype(np.int64), parents).astype(np.float64)
+    idle = few(areas.astype(np.int64), fewest)
+    return Measured(np.where(idle, np.nan, quotient(with_one, areas)), measured.partials, idle, areas)
+
+
+def own_sums(rolled_up: NDArray[np.int64], parents: Labels) -> NDArray[np.int64]:
+    """What every area had before the areas below were merged into it."""
+    own = rolled_up.copy()
+    below = parents >= 0
+    np.subtract.at(own, parents[below], rolled_up[below])
+    return own
+
+
+def up_the_tree(own: NDArray[np.int64], parents: Labels) -> NDArray[np.int64]:
+    """Every area with all areas below it."""
+    total = own.copy()
+    for label in range(len(parents) - 1, -1, -1):
+        if parents[label] >= 0:
+            total[parents[label]] += total[label]
+    return total
+
+
+class ClearTracker:
+    """Share of the devices heard lately where what is looked for has not happened within the window.
+
+    It happened at t where a reading at t has a value above 0; the window is at − window < t ≤ at.
+    """
+
+    def __init__(self, value: Expression, window: int, fewest: int, parents: Labels) -> None:
+        """``window``: seconds."""
+        self._value, self._window, self._fewest = value, window * 1_000_000, fewest
+        self._parents = parents
+        self._last: Instants = np.empty(0, np.int64)
+
+    def grow(self, size: int) -> None:
+        """Make room for ``size`` slots."""
+        self._last = enlarged(self._last, size, kernels.NEVER)
+
+    def fold(self, rows: Rows) -> None:
+        """Take readings in, in any order."""
+        value, present = self._value.evaluate(rows.batch)
+        kernels.fold_seen(np.where(present & (value > 0), rows.slot, -1).astype(np.int32), rows.batch.time, self._last)
+
+    def measure(self, at: int, standing: Standing) -> Measured:
+        """Count the devices that are heard at ``at``, and of those the ones where it did not happen."""
+        partials = kernels.empty_partials(len(self._parents))
+        kernels.reduce_clear(standing.area, standing.oldest, standing.seen, self._last, at - self._window, partials)
+        kernels.roll_up(self._parents, partials)
+        base = kernels.total(partials["per_hi"], partials["per_lo"])
+        idle = few(partials["reporting"], self._fewest)
+        value = quotient(kernels.total(partials["hi"], partials["lo"]), base)
+        return Measured(np.where(idle, np.nan, value), partials, idle, base)
