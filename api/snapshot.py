@@ -33,16 +33,20 @@ class Snapshot:
             return raw
         return self._made(area, lambda: orjson.dumps(self.documents[area]))
 
-    def level(self, level: str) -> bytes:
-        """The JSON of the compact list of a level."""
-        return self._made(f"level {level}", lambda: self._list_of(level))
+    def level(self, level: str, index: str | None = None) -> bytes:
+        """The JSON of the compact list of a level, with all indices or one of those that there are."""
+        return self._made(f"level {level} {index}", lambda: self._list_of(level, index))
 
     def indices(self) -> dict[str, str]:
         """Every index id that some area has, with its unit."""
         return {i: str(v.get("unit") or "") for doc in self.documents.values() for i, v in vitals.values(doc)}
 
-    def _list_of(self, level: str) -> bytes:
-        items = [vitals.compact(document) for document in self.documents.values() if document["level"] == level]
+    def _list_of(self, level: str, index: str | None) -> bytes:
+        documents = [document for document in self.documents.values() if document["level"] == level]
+        if index is None:
+            items = [vitals.compact(document) for document in documents]
+        else:
+            items = [vitals.single(document, index) for document in documents]
         tick = self.tick
         frame = {"tick": tick.number, "at": tick.at, "methodVersion": tick.method_version, "level": level}
         return orjson.dumps(frame | {"items": items, "next": None})

@@ -163,6 +163,12 @@ def compact(document: Document) -> dict[str, Any]:
     return {key: item for key, item in slim.items() if key not in ("tick", "at", "methodVersion")}
 
 
+def single(document: Document, index: str) -> dict[str, Any]:
+    """One index of a document, without its contributions, in the document's own shape."""
+    own = part(compact(document), frozenset({index}))
+    return {key: document[key] for key in ("area", "level", "name")} | own
+
+
 def _aged(value: Mapping[str, Any], older_by: float) -> dict[str, Any]:
     freshness = value.get("freshness")
     return dict(value) | {"freshness": None if freshness is None else round(freshness + older_by, 3)}

@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api import models
+from api.parameters import Text
+from api.problems import invalid_parameter
 from api.responses import live_model, live_response, not_modified, problems
 from api.services import Provided
 from devices.city import Level
@@ -32,8 +34,13 @@ async def area_vitals(request: Request, services: Provided, code: str) -> Respon
     responses={**live_model(models.LevelVitals), **problems(422)},
 )
 async def level_vitals(
-    request: Request, services: Provided, level: Annotated[Level, Query(description="which areas")] = "district"
+    request: Request,
+    services: Provided,
+    level: Annotated[Level, Query(description="which areas")] = "district",
+    index: Annotated[Text, Query(description="only this one: `composite`, a domain or an indicator")] = None,
 ) -> Response:
     snapshot = services.hub.snapshot
-    body = None if not_modified(request, snapshot.etag) else snapshot.level(level)
+    if index is not None and index not in (known := snapshot.indices()):
+        raise invalid_parameter("index", index, f"must be one of {', '.join(known)}")
+    body = None if not_modified(request, snapshot.etag) else snapshot.level(level, index)
     return live_response(request, snapshot, body)

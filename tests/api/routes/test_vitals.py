@@ -36,6 +36,29 @@ def test_a_level_is_served_compact(client: httpx.Client, tick: str, codes: dict[
     assert "contributions" not in answer.text
 
 
+@pytest.mark.parametrize("index", ["composite", "parking", "parking.kerb_occupancy"])
+def test_a_level_is_served_with_one_index_alone(
+    client: httpx.Client, tick: str, codes: dict[str, str], index: str
+) -> None:
+    whole = client.get("/v1/vitals", params={"level": "district"}).json()["items"][0]
+    item = client.get("/v1/vitals", params={"level": "district", "index": index}).json()["items"][0]
+    frame = {key: whole[key] for key in ("area", "level", "name")}
+    parking = dict(whole["domains"]["parking"])
+    indicators = parking.pop("indicators")
+    expected: dict[str, object] = {"composite": whole["composite"]}
+    if index == "parking":
+        expected = {"domains": {"parking": parking}}
+    elif index != "composite":
+        expected = {"domains": {"parking": {"indicators": {index: indicators[index]}}}}
+    assert item == frame | expected
+
+
+def test_an_index_that_nobody_knows_is_a_422(client: httpx.Client, tick: str) -> None:
+    answer = client.get("/v1/vitals", params={"index": "parking.kerb"})
+    assert answer.status_code == 422
+    assert "must be one of composite, " in answer.json()["detail"]
+
+
 def test_the_etag_holds_until_the_next_tick(
     client: httpx.Client, api: RunningApi, pipeline: Pipeline, tick: str, codes: dict[str, str]
 ) -> None:
