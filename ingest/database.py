@@ -11,7 +11,8 @@ import psycopg
 from psycopg import sql
 
 from devices.contract import Stream
-from devices.kinds import streams
+from devices.kinds import kinds, streams
+from ingest.chunking import chunk_hours
 
 CHUNK_INTERVAL = "1 day"
 IDENTITY_COLUMNS = ("device", "date_observed", "seq", "received_at")
@@ -49,7 +50,7 @@ def migrate(url: str, declared: Iterable[Stream] | None = None) -> list[str]:
         done = _apply_migrations(connection)
         for stream in wanted:
             done += _ensure_stream(connection, stream)
-        return done
+        return done + _fit_chunks(connection, wanted)
 
 
 def timescale_license(connection: psycopg.Connection) -> str:
@@ -156,6 +157,40 @@ def _create_stream(connection: psycopg.Connection, stream: Stream) -> None:
     )
     comment = sql.Literal(f"readings of stream {stream.name}; device = devices.key, seq -1 = none")
     connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(table, comment))
+
+
+def _fit_chunks(connection: psycopg.Connection, wanted: Iterable[Stream]) -> list[str]:
+    """Give the chunks to come the length that suits what the registered devices send; those that are there stay."""
+    hours = chunk_hours(_readings_a_second(connection), _memory(connection))
+    rows = connection.execute(
+        "SELECT hypertable_name FROM timescaledb_information.dimensions WHERE hypertable_schema = 'public'"
+        " AND time_interval <> make_interval(hours => %s) AND hypertable_name = ANY(%s)",
+        [hours, [stream.name for stream in wanted]],
+    ).fetchall()
+    for (name,) in rows:
+        connection.execute(
+            "SELECT set_chunk_time_interval(%s::regclass, make_interval(hours => %s))", [f'public."{name}"', hours]
+        )
+    return [f"chunks of {hours} h for {', '.join(sorted(name for (name,) in rows))}"] if rows else []
+
+
+def _readings_a_second(connection: psycopg.Connection) -> float:
+    """What all registered devices send, by their own reporting intervals or those of their kinds."""
+    rate = 0.0
+    for kind, interval, devices in connection.execute(
+        "SELECT kind, CASE WHEN jsonb_typeof(attributes -> 'reportingInterval') = 'number'"
+        " THEN (attributes ->> 'reportingInterval')::float8 END AS interval, count(*) FROM devices GROUP BY 1, 2"
+    ):
+        if kind in kinds():
+            rate += devices / (interval if interval is not None and interval > 0 else kinds()[kind].reporting_interval)
+    return rate
+
+
+def _memory(connection: psycopg.Connection) -> int:
+    """Bytes of memory of the database's machine, of which effective_cache_size is told to be half."""
+    row = connection.execute("SELECT 2 * pg_size_bytes(current_setting('effective_cache_size'))").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _create_view(connection: psycopg.Connection, stream: Stream) -> None:
