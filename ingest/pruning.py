@@ -92,7 +92,7 @@ class Pruner:
                 if oldest is not None:
                     due[stream.name] = oldest
         if self._retention.vitals != float("inf"):
-            due["vitals"] = now - round(self._retention.vitals * DAY)
+            due["vital_minutes"] = now - round(self._retention.vitals * DAY)
         return due
 
     def _delete_rejects(self, connection: psycopg.Connection, oldest: int) -> int:

@@ -1,35 +1,20 @@
-"""A snapshot as the JSON documents that clients read (one per area) and as rows of history; pure."""
+"""A snapshot as the JSON documents that clients read (one per area) and as a minute of history; pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from devices.city import City
 from processing.engine import Engine, Snapshot
 from processing.laggards import Laggard
+from processing.minutes import Minute, Said, State
 from processing.scoring import NO_DEVICES, NOT_APPLICABLE, REASONS, Values
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Worst = Mapping[str, Mapping[int, list[Laggard]]]
-
-
-@dataclass(frozen=True)
-class HistoryRow:
-    """One index of one area at one minute, as stored."""
-
-    area: str
-    index: str
-    at: datetime
-    value: float | None
-    score: float | None
-    coverage: float
-    freshness: float | None
-    state: str
-    reason: str | None
-    method_version: str
 
 
 @dataclass(frozen=True)
@@ -115,29 +100,17 @@ class Documents:
             if self._weights[part] and parts[part].reason[label] not in (NO_DEVICES, NOT_APPLICABLE)
         ]
 
-    def history(self, snapshot: Snapshot, state: Literal["provisional", "final"] = "provisional") -> list[HistoryRow]:
-        """One row for every area and index that has devices; an index has a score, an indicator a value as well."""
-        at = EPOCH + timedelta(microseconds=snapshot.at)
-        groups = [("composite", snapshot.composite), *snapshot.domains.items(), *snapshot.indicators.items()]
-        rows: list[HistoryRow] = []
-        for index, values in groups:
-            columns = _Columns.of(values)
-            rows += [
-                HistoryRow(
-                    area=self._city.areas[label].code,
-                    index=index,
-                    at=at,
-                    value=_number(columns.value[label]) if index in snapshot.indicators else None,
-                    score=_number(columns.score[label]),
-                    coverage=columns.coverage[label],
-                    freshness=_number(columns.freshness[label]),
-                    state=state,
-                    reason=REASONS[columns.reason[label]],
-                    method_version=snapshot.method_version,
-                )
-                for label in np.flatnonzero(values.reason != NO_DEVICES).tolist()
-            ]
-        return rows
+    def history(self, snapshot: Snapshot, state: State = "provisional") -> Minute:
+        """What is kept of a snapshot: an index has a score, an indicator a value as well."""
+        groups = {"composite": snapshot.composite, **snapshot.domains, **snapshot.indicators}
+        said = {index: Said.of(values, has_value=index in snapshot.indicators) for index, values in groups.items()}
+        return Minute(
+            at=snapshot.at,
+            state=state,
+            method_version=snapshot.method_version,
+            areas=tuple(area.code for area in self._city.areas),
+            indices={index: one for index, one in said.items() if one.applies.any()},
+        )
 
 
 def iso(micros: int, zone: Any) -> str:

@@ -3,12 +3,11 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
 
 import psycopg
 
 from ingest.database import connect
-from processing.documents import HistoryRow
+from processing.minutes import Minute
 from processing.store import write_history
 
 log = logging.getLogger(__name__)
@@ -23,7 +22,7 @@ class HistoryWriter:
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
-        self._waiting: deque[Sequence[HistoryRow]] = deque()
+        self._waiting: deque[Minute] = deque()
         self._changed = threading.Condition()
         self._stopping = False
         self._connection: psycopg.Connection | None = None
@@ -39,13 +38,13 @@ class HistoryWriter:
         """Start the thread."""
         self._thread.start()
 
-    def put(self, rows: Sequence[HistoryRow]) -> None:
+    def put(self, minute: Minute) -> None:
         """Take a minute; never waits."""
         with self._changed:
             if len(self._waiting) == MINUTES_KEPT:
                 self._waiting.popleft()
                 self.dropped += 1
-            self._waiting.append(rows)
+            self._waiting.append(minute)
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -61,10 +60,10 @@ class HistoryWriter:
                 self._changed.wait_for(lambda: self._waiting or self._stopping)
                 if not self._waiting:
                     break
-                rows = self._waiting[0]
-            written = self._write(rows)
+                minute = self._waiting[0]
+            written = self._write(minute)
             with self._changed:
-                if written and self._waiting and self._waiting[0] is rows:
+                if written and self._waiting and self._waiting[0] is minute:
                     self._waiting.popleft()
                 if not written and not self._stopping:
                     self._changed.wait_for(lambda: self._stopping, _PAUSE)
@@ -73,12 +72,12 @@ class HistoryWriter:
         if self._connection is not None:
             self._connection.close()
 
-    def _write(self, rows: Sequence[HistoryRow]) -> bool:
+    def _write(self, minute: Minute) -> bool:
         try:
             if self._connection is None:
                 self._connection = connect(self._database_url, application="cityvitals processing")
                 self._connection.autocommit = True
-            write_history(self._connection, rows)
+            write_history(self._connection, minute)
         except psycopg.Error as error:
             log.warning("history waits for the database: %s", str(error).splitlines()[0])
             if self._connection is not None:

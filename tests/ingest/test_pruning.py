@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from ingest_material import STREET, count_rows
 from mqtt_client import eventually
+from vitals_material import say
 
 from devices.kinds import kinds
 from ingest.database import connect
@@ -32,11 +33,7 @@ def connection(database_url: str) -> Iterator[psycopg.Connection]:
                     f"INSERT INTO {stream} (device, date_observed, received_at) VALUES (1, %s, %s)",  # type: ignore[arg-type] # own names
                     [at, at],
                 )
-            connection.execute(
-                "INSERT INTO vitals (area, index, at, coverage, state, method_version, computed_at)"
-                " VALUES (%s, 'composite', %s, 1, 'final', '1', %s)",
-                [STREET, at, at],
-            )
+            say(connection, STREET, "composite", at, 50)
             connection.execute(
                 "INSERT INTO rejects (received_at, topic, stream, reason, detail, payload)"
                 " VALUES (%s, 't', 'bus', 'syntax', 'd', '')",
@@ -67,7 +64,7 @@ def test_each_stream_is_kept_as_long_as_it_says(database_url: str, connection: p
 
 
 def test_vital_signs_and_rejects_have_their_own(database_url: str, connection: psycopg.Connection) -> None:
-    assert pruner(database_url, Retention(rejects=7, vitals=30)).prune() == {"vitals": 2, "rejects": 3}
+    assert pruner(database_url, Retention(rejects=7, vitals=30)).prune() == {"vital_minutes": 2, "rejects": 3}
     assert ages(connection, "vitals", "at") == [0, 1, 3, 10]
     assert ages(connection, "rejects", "received_at") == [0, 1, 3]
     assert ages(connection, "bus") == list(AGES)

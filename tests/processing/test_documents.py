@@ -1,14 +1,15 @@
-"""Documents and history rows say what the snapshot says, in the shape that clients rely on."""
+"""Documents and minutes of history say what the snapshot says, in the shape that clients rely on."""
 
-from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
-from processing_material import FIRST, MINUTE, NOW, THIRD, batch, device, engine, observed, small_city
+from processing_material import FIRST, NOW, THIRD, batch, device, engine, observed, small_city
 
-from processing.documents import Documents, HistoryRow
+from processing.documents import Documents
 from processing.engine import Engine
+from processing.scoring import REASONS
 
 VALUE = {"value", "unit", "score", "coverage", "freshness", "state", "revision", "reason", "contributions"}
 
@@ -120,31 +121,24 @@ def test_devices_are_counted_by_kind(documents: dict[str, Any]) -> None:
     }
 
 
-def test_history_has_a_row_for_every_index_that_has_devices(live: Engine, documents: dict[str, Any]) -> None:
-    rows = Documents(small_city(), live).history(live.evaluate(NOW))
-    by_key: dict[tuple[str, str], HistoryRow] = {(row.area, row.index): row for row in rows}
-    assert len(by_key) == len(rows)
-    for area, document in documents.items():
+def test_a_minute_says_of_every_index_with_devices_what_the_documents_say(
+    live: Engine, documents: dict[str, Any]
+) -> None:
+    minute = Documents(small_city(), live).history(live.evaluate(NOW))
+    assert (minute.at, minute.state) == (NOW, "provisional")
+    for label, (area, document) in enumerate(documents.items()):
+        assert minute.areas[label] == area
+        assert minute.method_version == document["methodVersion"]
         indices = {"composite": document["composite"], **document["domains"]}
         for domain in document["domains"].values():
             indices |= domain["indicators"]
         for index, value in indices.items():
-            row = by_key.pop((area, index), None)
-            if value["reason"] == "no_devices":
-                assert row is None
+            said = minute.indices.get(index)
+            if said is None or not said.applies[label]:
+                assert value["reason"] == "no_devices"
                 continue
-            assert row is not None
-            assert row.at == datetime(2026, 11, 20, tzinfo=UTC)
-            for field in ("value", "score", "coverage", "freshness", "state", "reason"):
-                assert getattr(row, field) == value[field], (area, index, field)
-            assert row.method_version == document["methodVersion"]
-    assert by_key == {}
-
-
-def test_a_reading_from_the_very_tick_is_no_older_than_zero(live: Engine) -> None:
-    made = engine([device(1, "parking_bay")])
-    made.fold(batch("parking_bay", [(1, observed(0.4, status="free"))]))
-    document = dict(Documents(small_city(), made).write(made.evaluate(NOW), 1, {}))["990101001"]
-    assert document["composite"]["freshness"] == 0.0
-    aged = dict(Documents(small_city(), made).write(made.evaluate(NOW + MINUTE), 1, {}))["990101001"]
-    assert aged["composite"]["freshness"] == 59.6
+            assert REASONS[said.reason[label]] == value["reason"]
+            for field in ("value", "score"):
+                number = getattr(said, field)[label]
+                assert (None if np.isnan(number) else number) == value[field], (area, index, field)
+            assert said.coverage[label] == np.float32(value["coverage"])

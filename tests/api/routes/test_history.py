@@ -4,6 +4,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from vitals_material import say
 
 from api import models
 
@@ -14,15 +15,10 @@ MINUTE = timedelta(minutes=1)
 def write(
     database_url: str, area: str, index: str, minute: int, score: float, revision: int = 0, later: int = 0
 ) -> None:
-    """A row of the minute ``minute`` after eight, computed ``later`` minutes after that."""
+    """A value of the minute ``minute`` after eight, computed ``later`` minutes after that."""
     at = EIGHT + minute * MINUTE
-    row = [area, index, at, revision, score / 100, score, 1.0, 2.0, "final", "test-1", at + later * MINUTE]
     with psycopg.connect(database_url) as connection:
-        connection.execute(
-            "INSERT INTO vitals (area, index, at, revision, value, score, coverage, freshness, state, method_version,"
-            " computed_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            row,
-        )
+        say(connection, area, index, at, score, revision=revision, computed_at=at + later * MINUTE)
 
 
 @pytest.fixture
