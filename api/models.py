@@ -314,6 +314,7 @@ class Alarm(Shape):
     cleared_at: Annotated[str | None, Field(examples=[None])]
     count: Annotated[int, Field(description="of an event: how often since the pipeline began", examples=[1])]
     text: Annotated[Name, Field(examples=[{"zh": "消息代理丢失了会话", "en": "The broker lost the session"}])]
+    detail: Annotated[str | None, Field(description="of a condition: its reason", examples=[None])] = None
 
 
 class Health(Shape):

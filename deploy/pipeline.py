@@ -16,7 +16,6 @@ from ingest.pruning import Pruner
 from ingest.service import IngestService
 from ingest.subscriber import Subscriber
 from processing.service import ProcessingService
-from processing.trackers import stream_windows
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +44,7 @@ class Pipeline:
             publish=lambda topic, payload: self.subscriber.publish(topic, payload, retain=True),
             state=self.state,
             retention=settings.retention,
+            policy_file=settings.policy_file,
         )
         self.ingest = IngestService(
             subscriber=self.subscriber,
@@ -61,7 +61,7 @@ class Pipeline:
             settings.database,
             settings.retention,
             topics.kinds,
-            stream_windows(self.processing.engine.indicators),
+            self.processing.windows,
             self.processing.restored,
         )
 

@@ -19,6 +19,7 @@ DEFAULT_CITY = "shanghai"
 DEFAULT_MQTT_PORT = 1883
 DEFAULT_DATABASE_PORT = 5433
 DEFAULT_HTTP_PORT = 8000
+POLICY_FILE = "policy.toml"  # in the data folder
 DEFAULT_SPOOL_QUOTA = 2 * 1024**3  # bytes
 
 Registration = Literal["open", "closed"]
@@ -43,6 +44,12 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    policy: Path | None = None
+
+    @property
+    def policy_file(self) -> Path:
+        """The city's own policy, whether it is there or not."""
+        return self.policy or self.data_dir / POLICY_FILE
 
     @property
     def database_folder(self) -> Path:
@@ -171,6 +178,8 @@ def load(
         allowed_origins=_words(values, "CITYVITALS_ALLOWED_ORIGINS"),
         tls_certificate=_file(values, "CITYVITALS_TLS_CERTIFICATE"),
         tls_key=_file(values, "CITYVITALS_TLS_KEY"),
+        # not checked here: a file that goes away is the pipeline's matter, which says so and goes on
+        policy=Path(values["CITYVITALS_POLICY"]).absolute() if values.get("CITYVITALS_POLICY") else None,
     )
 
 

@@ -67,6 +67,14 @@ RULES: tuple[Rule, ...] = (
         "缓存有损坏：损坏部分已隔离",
         "Spool damaged: the damaged part is set aside",
     ),
+    Rule(
+        "policy_refused",
+        "WARNING",
+        "policyRefused",
+        False,
+        "评价规则文件有误：沿用原有规则",
+        "The policy file is wrong: the policy before stays in force",
+    ),
 )
 
 
@@ -79,6 +87,8 @@ class Alarm:
     until: int | None = None
     count: int = 0
     """of an event: how often it has happened since the process began"""
+    detail: str | None = None
+    """of a condition: its reason, if the state gives one"""
 
     def document(self, iso: Callable[[int], str]) -> dict[str, Any]:
         """The alarm as clients read it; ``iso`` prints an instant."""
@@ -90,6 +100,7 @@ class Alarm:
             "clearedAt": None if self.until is None else iso(self.until),
             "count": self.count,
             "text": {"zh": self.rule.zh, "en": self.rule.en},
+            "detail": self.detail,
         }
 
 
@@ -110,22 +121,18 @@ class AlarmBook:
         changed = []
         for rule in RULES:
             before = self._alarms.get(rule.id)
-            after = (
-                self._event(rule, state, at)
-                if rule.is_event
-                else self._condition(rule, bool(state.get(rule.figure)), at)
-            )
+            after = self._event(rule, state, at) if rule.is_event else self._condition(rule, state.get(rule.figure), at)
             if after is not None and after != before:
                 self._alarms[rule.id] = after
                 changed.append(after)
         return changed
 
-    def _condition(self, rule: Rule, holds: bool, at: int) -> Alarm | None:
+    def _condition(self, rule: Rule, figure: Any, at: int) -> Alarm | None:
         alarm = self._alarms.get(rule.id)
-        active = alarm is not None and alarm.until is None
-        if holds and not active:
-            return Alarm(rule, at)
-        return replace(alarm, until=at) if alarm is not None and active and not holds else alarm
+        detail = figure if isinstance(figure, str) else None
+        if alarm is None or alarm.until is not None:
+            return Alarm(rule, at, detail=detail) if figure else alarm
+        return replace(alarm, detail=detail) if figure else replace(alarm, until=at)
 
     def _event(self, rule: Rule, state: Mapping[str, Any], at: int) -> Alarm | None:
         alarm, count = self._alarms.get(rule.id), int(state.get(rule.figure) or 0)

@@ -155,16 +155,13 @@ def table_differences(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, Ma
     return [Change(p, before.get(p), after.get(p)) for p in paths if before.get(p) != after.get(p)]
 
 
-def only_scores(old: Policy, new: Policy) -> bool:
-    """Whether the new policy can be used with what an engine of the old one has kept of the readings."""
+def same_measures(one: Iterable[Indicator], other: Iterable[Indicator]) -> bool:
+    """Whether two tables differ in weights, goalposts and coverage at most: what was measured serves both."""
 
-    def kept(policy: Policy) -> list[Any]:
-        return [
-            replace(row, weight=0.0, goalposts=(), minimum_coverage=0.0, source="", note="")
-            for row in policy.indicators
-        ]
+    def measured(table: Iterable[Indicator]) -> list[Indicator]:
+        return [replace(row, weight=0.0, goalposts=(), minimum_coverage=0.0, source="", note="") for row in table]
 
-    return kept(old) == kept(new)
+    return measured(one) == measured(other)
 
 
 def has_window(row: Indicator) -> bool:

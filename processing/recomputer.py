@@ -3,13 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import psycopg
 
 from ingest.database import connect
 from processing.documents import Documents
-from processing.engine import Engine
+from processing.engine import Engine, Snapshot
+from processing.policy import Policy
 from processing.recompute import recompute
 from processing.store import write_history
 from processing.windows import MINUTE
@@ -23,10 +25,18 @@ _NAP = 0.02
 class Recomputer:
     """Takes spans of minutes; those that overlap are done once."""
 
-    def __init__(self, database_url: str, new_engine: Callable[[], Engine], documents: Documents) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        new_engine: Callable[[Policy], Engine],
+        documents: Documents,
+        spans: Callable[[int, int], Sequence[tuple[int, int, Policy]]],
+    ) -> None:
+        """``spans`` splits minutes (µs, ends included) by the policy that was in force."""
         self._database_url = database_url
         self._new_engine = new_engine
         self._documents = documents
+        self._by_policy = spans
         self._spans: list[tuple[int, int]] = []
         self._changed = threading.Condition()
         self._stopping = False
@@ -77,13 +87,17 @@ class Recomputer:
             writer = connect(self._database_url, application="cityvitals recompute")
             with writer:
                 writer.autocommit = True
-                for snapshot in recompute(connection, self._new_engine, first, last):
+                for snapshot in self._snapshots(connection, first, last):
                     revised += write_history(writer, self._documents.history(snapshot, "final"))
                     if self._stopping:
                         return
                     time.sleep(_NAP)  # the ticks come first
         self.revisions += revised
         log.info("recomputed %d minutes, %d values were revised", (last - first) // MINUTE + 1, revised)
+
+    def _snapshots(self, connection: psycopg.Connection, first: int, last: int) -> Iterator[Snapshot]:
+        for start, end, policy in self._by_policy(first, last):
+            yield from recompute(connection, partial(self._new_engine, policy), start, end)
 
 
 def merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

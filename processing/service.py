@@ -7,7 +7,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -16,24 +17,24 @@ import psycopg
 from devices.city import City
 from devices.kinds import kinds
 from devices.topics import Topics
-from ingest.batch import Batch
 from ingest.database import connect
-from ingest.device_store import load_devices
 from ingest.intake import Committed
 from ingest.retention import Retention
 from processing.alarms import AlarmBook
 from processing.documents import Documents, Worst, iso
 from processing.engine import Engine
 from processing.history import HistoryWriter
-from processing.marks import Marks
-from processing.recompute import engine_at, longest_window
+from processing.live_state import LiveState, Successor, restored_state
+from processing.policy import SHIPPED, Policy, differences, same_measures
+from processing.policy_keeper import PolicyKeeper
+from processing.policy_store import Recorded, load_changes
+from processing.recompute import longest_window
 from processing.recomputer import Recomputer
-from processing.restore import read_horizon, read_span
-from processing.settling import LATENESS, Settler, full_minute, touched_minutes
+from processing.settling import LATENESS, full_minute, touched_minutes
 from processing.store import newest_final_minute
+from processing.timeline import Timeline
 from processing.trackers import stream_windows
-from processing.visibility import Visibility
-from processing.windows import MINUTE, TICK, Gate, first_tick, next_tick, too_early
+from processing.windows import MINUTE, TICK, first_tick, next_tick, too_early
 
 WORST_EVERY = 5
 REOPEN_EVERY = 20
@@ -60,16 +61,22 @@ class ProcessingService:
         publish: Publish,
         state: Callable[[], dict[str, Any]],
         retention: Retention | None = None,
+        policy_file: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``state`` gives the pipeline's own counters for the tick message; ``retention``: how long readings are kept;
-        ``clock`` seconds since 1970."""
+        ``policy_file``: the city's own policy, looked at all the time; ``clock`` seconds since 1970."""
         self._city = city
-        self.engine = self._new_engine()
+        self._keeper = PolicyKeeper(database_url, policy_file)
+        self._policy = self._keeper.wanted or SHIPPED
+        self._timeline = Timeline([(0, self._policy)])
+        self._recorded: str | None = None
+        self._successor: Successor | None = None
+        self.windows = stream_windows(self._policy.indicators)
+        """how far back, in seconds, each stream is looked at; kept up to date"""
         self.restored = threading.Event()
         """set once the engine holds what the database had before; nothing may be handed on earlier"""
         self.late_by = 0.0
-        self._documents = Documents(city, self.engine)
         self._zone = city.timezone
         self._topics = topics
         self._database_url = database_url
@@ -77,14 +84,12 @@ class ProcessingService:
         self._state = state
         self._clock = clock
         self._retention = retention or Retention()
-        self._gate = Gate()
         self._queue: queue.Queue[Committed] = queue.Queue(_QUEUE)
         self._stop = threading.Event()
-        self._settler = Settler(self._new_engine(), full_minute(self._now()))
-        self._marks = Marks()
-        self._seen = Visibility()
+        self._live = LiveState.empty(self._new_engine, self._policy, self._now())
+        self._documents = Documents(city, self.engine)
         self._history = HistoryWriter(database_url)
-        self._recomputer = Recomputer(database_url, self._new_engine, self._documents)
+        self._recomputer = Recomputer(database_url, self._new_engine, self._documents, self._timeline.spans)
         self._alarms = AlarmBook()
         self._worst: Worst = {}
 
@@ -108,38 +113,25 @@ class ProcessingService:
         """
         now = self._now()
         settled = full_minute(now - LATENESS)
-        engine, gate, count = self._new_engine(), Gate(), 0
-        windows = stream_windows(engine.indicators)
         with connect(self._database_url, application="cityvitals restore") as connection:
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            with connection.transaction():
-                row = connection.execute("SELECT pg_current_snapshot()::text").fetchone()
-                assert row is not None
-                devices = load_devices(connection)
-                marks = Marks.load(connection)
-                newest_final = newest_final_minute(connection)
-                settler = Settler(engine_at(connection, self._new_engine, settled), settled)
-                engine.register(devices)
-                for kind in kinds().values():
-                    members = [device for device in devices if device.kind == kind.id]
-                    for batch in read_horizon(connection, kind, members, windows, now):
-                        _fold(engine, gate, batch, now)
-                        count += len(batch)
-                    for stream in kind.streams:
-                        for batch in read_span(connection, stream, settled):
-                            settler.admit(batch)
-        self.engine, self._gate, self._settler, self._marks = engine, gate, settler, marks
-        self._seen = Visibility.parse(row[0])
+            connection.autocommit = True
+            if self._recorded is None:
+                self._remember(load_changes(connection), now)
+            newest_final = newest_final_minute(connection)
+            before = self._timeline.at(settled + MINUTE)
+            live = restored_state(connection, self._new_engine, self._policy, before, now)
+        self._go_on(live)
         if newest_final is not None and newest_final < settled:
             self._recomputer.request(max(newest_final, settled - DAY) + MINUTE, settled)
         self.restored.set()
-        return count
+        return live.readings
 
     def run(self) -> None:
         """Restore, unless that is done, and tick until ``stop``."""
         self._restore_when_possible()
         self._history.start()
         self._recomputer.start()
+        self._keeper.start()
         due = first_tick(self._now())
         while not self._stop.is_set():
             self._fold_until(due)
@@ -155,22 +147,28 @@ class ProcessingService:
             due = next_tick(due, self._now())
         self._recomputer.stop()
         self._history.stop()
+        self._keeper.stop()
 
     def tick(self, at: int) -> None:
         """Evaluate, publish, and at a full minute hand over history."""
         tick = at // TICK
+        self._follow_policy(at)
         snapshot = self.engine.evaluate(at)
         if tick % WORST_EVERY == 0 or not self._worst:
             self._worst = self.engine.worst(at)
         for area, document in self._documents.write(snapshot, tick, self._worst):
             self._publish(self._topics.vitals(area), orjson.dumps(document))
-        own = {"tickLateBy": round(self.late_by, 3), "held": len(self._gate), "historyWaiting": self._history.waiting}
+        own = {
+            "tickLateBy": round(self.late_by, 3),
+            "held": len(self._live.gate),
+            "historyWaiting": self._history.waiting,
+        }
         own |= {
-            "late": self._settler.late,
+            "late": self._live.settler.late,
             "recomputing": self._recomputer.waiting,
             "revised": self._recomputer.revisions,
         }
-        state = self._state()
+        state = self._state() | {"policyRefused": self._keeper.refused}
         for alarm in self._alarms.update(state, at):
             self._publish(self._topics.incident(alarm.rule.id), orjson.dumps(alarm.document(self._iso)))
         closing = {
@@ -190,13 +188,15 @@ class ProcessingService:
 
     def _settle(self, at: int) -> None:
         """Settle a minute whose time has come; have the minutes that late readings touched recomputed."""
-        minute = self._settler.due(at)
+        minute = self._live.minute_due(at)
         if minute is not None:
-            self._history.put(self._documents.history(self._settler.settle(minute), "final"))
+            snapshot = self._live.settle(minute, self._timeline.at(minute))
+            self._history.put(self._documents.history(snapshot, "final"))
         if at // TICK % REOPEN_EVERY == 0:
-            late_from = self._settler.reopened()
+            settler = self._live.settler
+            late_from = settler.reopened()
             if late_from is not None:
-                self._reopen(late_from, self._settler.settled)
+                self._reopen(late_from, settler.settled)
 
     def _reopen(self, first: int, last: int) -> None:
         """Have the settled minutes recomputed that depend on what was observed from ``first`` to ``last`` (µs).
@@ -205,20 +205,72 @@ class ProcessingService:
         """
         reach = longest_window(self.engine)
         whole_from = self._retention.whole_from(self._now(), reach)
-        span = touched_minutes(max(first, whole_from or first), last, reach, self._settler.settled)
+        span = touched_minutes(max(first, whole_from or first), last, reach, self._live.settler.settled)
         if span is not None:
             self._recomputer.request(*span)
 
-    def _new_engine(self) -> Engine:
-        return Engine([area.code for area in self._city.areas], self._city.parents, kinds())
+    @property
+    def engine(self) -> Engine:
+        """The engine of the present."""
+        return self._live.engine
+
+    def _new_engine(self, policy: Policy) -> Engine:
+        codes = [area.code for area in self._city.areas]
+        return Engine(codes, self._city.parents, kinds(), policy.indicators, policy.domains)
+
+    def _remember(self, changes: Sequence[Recorded], now: int) -> None:
+        """Take over which policies were in force before this process; the last of them without a good file."""
+        known = [(at, policy) for at, _, policy in changes if policy is not None and at <= now]
+        if known and self._keeper.wanted is None:  # a file that is wrong changes nothing
+            self._policy = known[-1][1]
+        if known:
+            self._timeline.restart(known)
+        self._recorded = changes[-1][1] if changes else ""
+
+    def _follow_policy(self, at: int) -> None:
+        """Put the policy that the file asks for in force with the tick at ``at`` (µs), or prepare what it needs."""
+        wanted = self._keeper.wanted or self._policy
+        if self._successor is not None and self._successor.ready:
+            self._succeed(self._successor, at)
+        elif self._successor is None and wanted.version != self._policy.version:
+            if same_measures(wanted.indicators, self._policy.indicators):
+                self.engine.adopt(wanted.indicators, wanted.domains)
+                self._put_in_force(wanted, at)
+            elif self._live.outgoing is None:
+                self._successor = Successor(self._database_url, self._new_engine, wanted, self._now())
+        if self._recorded is not None and self._recorded != self._policy.version:
+            self._put_in_force(self._policy, at)
+
+    def _succeed(self, successor: Successor, at: int) -> None:
+        self._successor = None
+        live = successor.take(at)
+        if live is None:
+            log.warning("policy %s waits for the database: %s", successor.policy.version, successor.failure)
+            return
+        live.succeed(self._live)
+        self._go_on(live)
+        self._put_in_force(successor.policy, at)
+
+    def _put_in_force(self, policy: Policy, at: int) -> None:
+        for change in differences(self._policy, policy):
+            log.info("policy %s: %s was %s, is %s", policy.version, change.path, change.old, change.new)
+        log.info("policy %s is in force from %s", policy.version, self._iso(at))
+        self._policy, self._recorded = policy, policy.version
+        self._timeline.change(at, policy)
+        self._keeper.record(at, policy)
+        self._documents = Documents(self._city, self.engine)
+        self.windows.update(stream_windows(policy.indicators))
+
+    def _go_on(self, live: LiveState) -> None:
+        self._live = live
+        self._documents = Documents(self._city, live.engine)
 
     def _now(self) -> int:
         return int(self._clock() * 1e6)
 
     def _fold_until(self, due: int) -> None:
         """Take batches in until it is time for the tick at ``due``, or the clock was set back."""
-        for batch in self._gate.release(due):
-            self.engine.fold(batch)
+        self._live.release(due)
         latest = max(due, self._now()) + TICK  # a flood must not keep the city from ticking
         while not self._stop.is_set():
             now = self._now()
@@ -234,14 +286,11 @@ class ProcessingService:
             self._absorb(committed, due)
 
     def _absorb(self, committed: Committed, due: int) -> None:
-        self.engine.register(committed.devices)
-        self._settler.register(committed.devices)
-        if not (committed.transaction and self._seen.shows(committed.transaction)):
-            for batch in map(self._marks.good, committed.batches):
-                if len(batch):
-                    _fold(self.engine, self._gate, batch, due)
-                    self._settler.admit(batch)
+        self._live.absorb(committed, due)
+        if self._successor is not None:
+            self._successor.note(committed)
         if committed.marked:
+            self._successor = None  # what it read has changed
             self.restored.clear()
             self._restore_when_possible()
             for first, last in committed.marked:
@@ -254,9 +303,3 @@ class ProcessingService:
             except psycopg.OperationalError as error:
                 log.warning("waiting for the database: %s", str(error).splitlines()[0])
                 self._stop.wait(_RETRY_AFTER)
-
-
-def _fold(engine: Engine, gate: Gate, batch: Batch, due: int) -> None:
-    ready = gate.admit(batch, due)
-    if ready is not None:
-        engine.fold(ready)

@@ -26,7 +26,7 @@ class Settler:
 
     def __init__(self, engine: Engine, settled: int, lateness: int = LATENESS) -> None:
         """``engine`` holds everything observed up to ``settled``, a full minute in µs since 1970."""
-        self._engine = engine
+        self.engine = engine
         self._gate = Gate()
         self._lateness = lateness
         self._late_from: int | None = None
@@ -42,13 +42,13 @@ class Settler:
 
     def register(self, devices: Iterable[Device]) -> None:
         """Take devices in, new or changed."""
-        self._engine.register(devices)
+        self.engine.register(devices)
 
     def admit(self, batch: Batch) -> None:
         """Take readings in, in any order."""
         late = self._gate.admit(batch, self.settled)
         if late is not None and len(late):
-            self._engine.fold(late)
+            self.engine.fold(late)
             self.late += len(late)
             earliest = int(late.time.min())
             self._late_from = earliest if self._late_from is None else min(self._late_from, earliest)
@@ -61,9 +61,9 @@ class Settler:
     def settle(self, minute: int) -> Snapshot:
         """The final vital signs of ``minute``, which must be due."""
         for batch in self._gate.release(minute):
-            self._engine.fold(batch)
+            self.engine.fold(batch)
         self.settled = minute
-        return self._engine.evaluate(minute)
+        return self.engine.evaluate(minute)
 
     def reopened(self) -> int | None:
         """The earliest instant (µs) of a late reading since this was last asked; None = there was none."""
