@@ -109,6 +109,7 @@ class Documents:
             state=state,
             method_version=snapshot.method_version,
             areas=tuple(area.code for area in self._city.areas),
+            zone=self._zone,
             indices={index: one for index, one in said.items() if one.applies.any()},
         )
 

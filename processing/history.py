@@ -8,6 +8,7 @@ import psycopg
 
 from ingest.database import connect
 from processing.minutes import Minute
+from processing.rollup_store import make_rollups
 from processing.store import write_history
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,8 @@ class HistoryWriter:
                 self._connection = connect(self._database_url, application="cityvitals processing")
                 self._connection.autocommit = True
             write_history(self._connection, minute)
+            if minute.state == "final":
+                make_rollups(self._connection, minute.areas, minute.zone, minute.at, minute.at, minute.at)
         except psycopg.Error as error:
             log.warning("history waits for the database: %s", str(error).splitlines()[0])
             if self._connection is not None:

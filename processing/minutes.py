@@ -7,6 +7,7 @@ version 2…  final, the areas that late readings changed
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import tzinfo
 from typing import Literal, Self
 
 import numpy as np
@@ -70,6 +71,8 @@ class Minute:
     method_version: str
     areas: tuple[str, ...]
     """codes, in the order of the arrays"""
+    zone: tzinfo
+    """of the city: where its days begin"""
     indices: Mapping[str, Said]
     """composite, domains, indicators; those that no area has devices for are left out"""
 

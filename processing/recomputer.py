@@ -13,7 +13,8 @@ from processing.documents import Documents
 from processing.engine import Engine, Snapshot
 from processing.policy import Policy
 from processing.recompute import recompute
-from processing.store import write_history
+from processing.rollup_store import make_rollups
+from processing.store import newest_final_minute, write_history
 from processing.windows import MINUTE
 
 log = logging.getLogger(__name__)
@@ -88,10 +89,13 @@ class Recomputer:
             with writer:
                 writer.autocommit = True
                 for snapshot in self._snapshots(connection, first, last):
-                    revised += write_history(writer, self._documents.history(snapshot, "final"))
+                    minute = self._documents.history(snapshot, "final")
+                    revised += write_history(writer, minute)
                     if self._stopping:
                         return
                     time.sleep(_NAP)  # the ticks come first
+                settled = max(last, newest_final_minute(writer) or last)
+                make_rollups(writer, minute.areas, minute.zone, first, last, settled)
         self.revisions += revised
         log.info("recomputed %d minutes, %d values were revised", (last - first) // MINUTE + 1, revised)
 

@@ -21,8 +21,8 @@ from ingest.intake import Committed
 from ingest.packing import pack
 from ingest.registry import Device
 from ingest.retention import DAY, Retention
-from processing.documents import HistoryRow
 from processing.history import MINUTES_KEPT, HistoryWriter
+from processing.minutes import Minute
 from processing.service import ProcessingService
 
 CITY = small_city()
@@ -221,7 +221,7 @@ def test_minutes_whose_readings_are_gone_by_retention_are_not_computed_again() -
     assert made._recomputer.waiting == 0
 
 
-def minute(number: int) -> list[HistoryRow]:
+def minute(number: int) -> Minute:
     made = service("postgresql://127.0.0.1:1/nowhere", Clock())
     made.engine.register(BAYS)
     made.engine.fold(FREE)
