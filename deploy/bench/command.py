@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.bench import machine, report
+from deploy.bench import machine
 from deploy.bench.core import fold, tick
 from deploy.bench.freshness import freshness
 from deploy.bench.ingest import packs, singles
+from deploy.bench.report import write
 from deploy.bench.results import Result, table
 from deploy.bench.scale import scale as scale_curve
 from deploy.bench.startup import startup
@@ -80,6 +81,6 @@ def write_report(files: Sequence[Path], settings: Settings) -> int:
             found.append(json.loads(file.read_text()))
         except (OSError, ValueError) as error:
             raise DeployError(f"{file} cannot be read: {error}; it must be a file that `bench --json` wrote") from error
-    for path in report.write(found, settings.cache_dir):
+    for path in write(found, settings.cache_dir):
         print(path)
     return 0

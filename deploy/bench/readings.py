@@ -39,13 +39,15 @@ def single_readings(topics: Topics, devices: int, count: int, first_seq: int) ->
         yield topics.telemetry(kind, device_id(number)), orjson.dumps(body)
 
 
-def packed_readings(topics: Topics, devices: int, count: int, first_seq: int) -> Iterator[tuple[str, bytes]]:
-    """``count`` readings in packs of PACK, each with readings of PACK devices of one gateway.
+def packed_readings(
+    topics: Topics, devices: int, count: int, first_seq: int, *, kind: str | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """``count`` readings in packs of PACK, each with readings of PACK devices of one gateway; of all kinds or of one.
 
     ``devices`` must be a multiple of PACK times the number of kinds.
     """
     randomness = random.Random(first_seq)
-    names = list(kinds())
+    names = list(kinds()) if kind is None else [kind]
     gateways = devices // PACK
     for pack in range(count // PACK):
         kind, group = names[pack % len(names)], pack // len(names) % (gateways // len(names))
@@ -96,8 +98,15 @@ def reading(kind: str, seq: int, randomness: random.Random) -> dict[str, Any]:
     return body
 
 
-def registered(devices: int, streets: Sequence[str], *, gateways: bool) -> Iterator[tuple[str, str, str, str]]:
-    """Id, kind, area and attributes (JSON) of every device."""
+def registered(
+    devices: int, streets: Sequence[str], *, gateways: bool, only: str | None = None
+) -> Iterator[tuple[str, str, str, str]]:
+    """Id, kind, area and attributes (JSON) of every device; ``devices`` of all kinds, or of ``only`` one."""
+    if only is not None:
+        for number in range(devices):
+            attributes = {"gateway": f"gateway-{only}-{number // PACK}"} if gateways else {}
+            yield f"{only}-{number}", only, streets[number % len(streets)], orjson.dumps(attributes).decode()
+        return
     for number in range(devices):
         attributes = {"gateway": gateway_of(number)} if gateways else {}
         yield device_id(number), kind_of(number), streets[number % len(streets)], orjson.dumps(attributes).decode()

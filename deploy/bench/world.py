@@ -65,11 +65,14 @@ class World:
         }
         return {**os.environ, **own, **more}
 
-    def register(self, devices: int, *, gateways: bool = False, streets: Sequence[str] = ()) -> None:
-        """Register devices as the benchmarks number them, spread evenly over ``streets`` (all, unless given)."""
+    def register(
+        self, devices: int, *, gateways: bool = False, streets: Sequence[str] = (), kind: str | None = None
+    ) -> None:
+        """Register devices as the benchmarks number them, of all kinds unless one is given, spread evenly over
+        ``streets`` (all, unless given)."""
         copy_in = "COPY devices (id, kind, area, attributes) FROM STDIN"
         with connect(self.database_url) as connection, connection.cursor() as cursor, cursor.copy(copy_in) as copy:
-            for row in registered(devices, streets or self.streets, gateways=gateways):
+            for row in registered(devices, streets or self.streets, gateways=gateways, only=kind):
                 copy.write_row(row)
 
     def register_one(self, device: str, kind: str, area: str) -> None:
@@ -91,6 +94,15 @@ class World:
         """Readings in the ledger."""
         row = connection.execute(
             "SELECT coalesce(sum(stored + duplicate + rejected), 0)::bigint FROM ledger"
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def size(self, connection: psycopg.Connection) -> int:
+        """Bytes of all chunks with their indexes."""
+        row = connection.execute(
+            "SELECT coalesce(sum(pg_total_relation_size(format('%I.%I', schemaname, tablename))), 0)::bigint"
+            " FROM pg_tables WHERE schemaname = '_timescaledb_internal'"
         ).fetchone()
         assert row is not None
         return int(row[0])
