@@ -87,7 +87,7 @@ class FieldSpec:
     def sql_type(self) -> str:
         return SQL_TYPES[self.type]
 
-    @property
+    @cached_property
     def bound(self) -> str:
         """What a value must be, in words for an error message."""
         if self.type == "choice":

@@ -33,11 +33,14 @@ class BrokerClient(mqtt.Client):
     def __init__(self, *arguments: Any, receive: Receive, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._receive = receive
-        self._unread = b""
+        self._unread: list[bytes] = []
+        """the beginning of a packet, in the pieces it came in"""
+        self._missing = 0
+        """bytes without which that packet is not worth another look"""
 
     def reconnect(self) -> MQTTErrorCode:
         """Connect anew; half a packet of the last connection is forgotten with it."""
-        self._unread = b""
+        self._unread, self._missing = [], 0
         return super().reconnect()
 
     def ack_all(self, packet_ids: Sequence[int]) -> None:
@@ -60,15 +63,18 @@ class BrokerClient(mqtt.Client):
             return MQTTErrorCode.MQTT_ERR_CONN_LOST
         with self._msgtime_mutex:
             self._last_bytes_received = time.monotonic()
-        data = self._unread + data if self._unread else data
+        if len(data) < self._missing:
+            self._unread.append(data)
+            self._missing -= len(data)
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
         try:
-            return self._handle_packets(data)
+            return self._handle_packets(b"".join([*self._unread, data]) if self._unread else data)
         except (MalformedPacket, IndexError, ValueError) as error:
             log.error("the broker sent a packet that cannot be read: %s", error)
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
 
     def _handle_packets(self, data: bytes) -> MQTTErrorCode:
-        position, size = 0, len(data)
+        position, size, self._missing = 0, len(data), 0
         while size - position >= 2:
             header, length, start = data[position], data[position + 1], position + 2
             if length > 127:
@@ -78,6 +84,7 @@ class BrokerClient(mqtt.Client):
                 length, start = found
             end = start + length
             if end > size:
+                self._missing = end - size
                 break
             if header >> 4 == _PUBLISH:
                 self._deliver(header, data, start, end)
@@ -86,7 +93,7 @@ class BrokerClient(mqtt.Client):
                 if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
                     return result
             position = end
-        self._unread = data[position:]
+        self._unread = [data[position:]] if position < size else []
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _deliver(self, header: int, data: bytes, start: int, end: int) -> None:

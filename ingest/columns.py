@@ -5,6 +5,7 @@ Both must agree on every input: a row is valid here exactly if ``explain`` finds
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
@@ -67,12 +68,11 @@ class Columns:
         Rows of one shape, as devices of one model send them, are turned into columns all at once.
         """
         known = {"dateObserved", "seq", "device", *stream.field_by_name}
-        shapes = set(map(tuple, rows))
+        shapes = Counter(map(tuple, rows))
+        self.unknown_fields = sum(count * len(set(shape) - known) for shape, count in shapes.items())
         if len(shapes) == 1:
             (shape,) = shapes
-            self.unknown_fields = len(rows) * len(set(shape) - known)
             return dict(zip(shape, zip(*map(dict.values, rows), strict=True), strict=True)).get
-        self.unknown_fields = sum(len(row.keys() - known) for row in rows if not row.keys() <= known)
         names = set().union(*shapes)
         return lambda name: [row.get(name) for row in rows] if name in names else None
 

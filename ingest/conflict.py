@@ -5,9 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
-
-from devices.contract import FieldSpec, shown
+from devices.contract import FieldSpec, Stream, shown
 from devices.units import EPOCH, MICROSECOND, format_instant
 from ingest.batch import MISSING, Batch, Column, Delivery, Rejection
 from ingest.payload import ALONE, item_text
@@ -17,11 +15,16 @@ Values = tuple[object, ...]
 """of a stream's declared columns, as the database returns them"""
 
 
-def refuse_conflict(batch: Batch, row: int, stored: Values, deliveries: Sequence[Delivery]) -> Rejection:
-    """The rejection of one reading; ``stored`` are the values of its stream's columns in the table."""
+def refuse_conflicts(batch: Batch, stored: Sequence[Values], deliveries: Sequence[Delivery]) -> list[Rejection]:
+    """The rejections of all readings of a batch; ``stored``: what is there under the identity of each."""
+    mine = as_stored(batch)
+    return [_refuse(batch, row, mine[row], stored[row], deliveries) for row in range(len(batch))]
+
+
+def _refuse(batch: Batch, row: int, mine: Values, stored: Values, deliveries: Sequence[Delivery]) -> Rejection:
     delivery, item = deliveries[batch.source[row]], int(batch.item[row])
     value = batch.values[row]
-    differing = list(_differences(batch, row, stored))
+    differing = list(_differences(batch.stream, mine, stored))
     named = "; ".join(differing[:_MOST_SHOWN]) + ("; …" if len(differing) > _MOST_SHOWN else "")
     numbered = f" and seq {batch.seq[row]}" if batch.seq[row] >= 0 else ""
     return Rejection(
@@ -42,10 +45,10 @@ def as_stored(batch: Batch) -> list[Values]:
     return list(zip(*columns, strict=True))
 
 
-def _differences(batch: Batch, row: int, stored: Values) -> Iterator[str]:
-    columns = [(spec, name) for spec in batch.stream.fields for name in spec.columns]
-    (mine,) = as_stored(batch.take(np.array([row])))
-    for (spec, name), new, old in zip(columns, mine, stored, strict=True):
+def _differences(stream: Stream, mine: Values, stored: Values) -> Iterator[str]:
+    specs = [spec for spec in stream.fields for _ in spec.columns]
+    names = [name for spec in stream.fields for name in spec.columns]
+    for spec, name, new, old in zip(specs, names, mine, stored, strict=True):
         if new != old:
             place = f".coordinates[{spec.columns.index(name)}]" if spec.type == "point" else ""
             yield f"{spec.name}{place} is {shown(_said(new))}, must be {shown(_said(old))}"

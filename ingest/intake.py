@@ -140,7 +140,7 @@ class Intake:
         decoded.rejections += rejections
         take = Take(deliveries, decoded, replayed, doubt, spooled, self._numbers(decoded))
         take.repeating = self._repeating
-        take.repeats_likely = bool(self._repeating) or spooled is not None or any(d.redelivered for d in deliveries)
+        take.repeats_likely = spooled is not None or any(d.redelivered for d in deliveries)
         try:
             return self._commit(take)
         except (psycopg.DataError, psycopg.IntegrityError) as error:

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.errors import UniqueViolation
 
 from ingest.batch import Batch, Delivery, Rejection
-from ingest.conflict import refuse_conflict
+from ingest.conflict import refuse_conflicts
 from ingest.decoder import Decoded
 from ingest.numbering import Numbers
 from ingest.reading_store import Outcome, known_values, store_new, store_readings
@@ -80,7 +80,7 @@ class Take:
     numbers: Sequence[Numbers] = ()
     """sequence numbers that are settled by this take"""
     repeats_likely: bool = False
-    """some of it may well be stored already, so that trying without a look is in vain"""
+    """readings of any stream may well be stored already, so that trying without a look is in vain"""
     repeating: Collection[str] = ()
     """streams of which some readings are probably stored already: they are looked for first"""
 
@@ -109,14 +109,14 @@ def write(connection: psycopg.Connection, take: Take) -> Written:
         take.in_doubt = None
     if not take.repeats_likely:
         try:
-            return _write(connection, take, all_new=True)
+            return _write(connection, take, trusting=True)
         except UniqueViolation:
             pass  # some of it is stored already: find out which
-    return _write(connection, take, all_new=False)
+    return _write(connection, take, trusting=False)
 
 
-def _write(connection: psycopg.Connection, take: Take, *, all_new: bool) -> Written:
-    """``all_new`` spares the database to find out what it holds already; raises UniqueViolation where it does."""
+def _write(connection: psycopg.Connection, take: Take, *, trusting: bool) -> Written:
+    """``trusting``: only ``repeating`` streams hold what is stored already; raises UniqueViolation where others do."""
     account = _Account()
     rejections = list(take.decoded.rejections)
     with connection.transaction():
@@ -126,7 +126,7 @@ def _write(connection: psycopg.Connection, take: Take, *, all_new: bool) -> Writ
             fresh = rows_not_refused(batch, take.deliveries, known) if known.items else batch
             account.duplicate[batch.stream.name] += len(batch) - len(fresh)
             if len(fresh):
-                stored.append(_store(connection, fresh, take, account, rejections, all_new=all_new))
+                stored.append(_store(connection, fresh, take, account, rejections, trusting=trusting))
         rejections = without_refused(rejections, known, account.duplicate)
         kept = _settle_replays(connection, take, rejections, account)
         insert_rejections(connection, kept)
@@ -183,15 +183,14 @@ def _store(
     account: _Account,
     rejections: list[Rejection],
     *,
-    all_new: bool,
+    trusting: bool,
 ) -> Batch:
     """Store a batch; enter duplicates into the account and conflicts into the rejections; return what is new."""
     name = batch.stream.name
-    outcome = (
-        store_new(connection, batch)
-        if all_new
-        else store_readings(connection, batch, look_first=name in take.repeating)
-    )
+    if trusting and name not in take.repeating:
+        outcome = store_new(connection, batch)
+    else:
+        outcome = store_readings(connection, batch, look_first=name in take.repeating)
     repeats = outcome.repeats
     if outcome.known:
         account.repeated.add(name)
@@ -215,7 +214,7 @@ def _refuse_conflicts(
         again = known_values(connection, batch.take(rows))
         assert len(again) == len(rows)
         known = dict(zip(rows.tolist(), again.values(), strict=True))
-    return [refuse_conflict(batch, row, known[row], deliveries) for row in rows.tolist()]
+    return refuse_conflicts(batch.take(rows), [known[row] for row in rows.tolist()], deliveries)
 
 
 def _settle_replays(
