@@ -1,7 +1,6 @@
 """A snapshot as the JSON documents that clients read (one per area) and as a minute of history; pure."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,35 +8,15 @@ import numpy as np
 
 from devices.city import City
 from processing.engine import Engine, Snapshot
+from processing.fragments import Flags, Fragments, Watched, fields, numbers
 from processing.laggards import Laggard
+from processing.method import Domain, Indicator
 from processing.minutes import Minute, Said, State
-from processing.scoring import NO_DEVICES, NOT_APPLICABLE, REASONS, Values
+from processing.scoring import NO_DEVICES, NOT_APPLICABLE, Values
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Worst = Mapping[str, Mapping[int, list[Laggard]]]
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """Values as Python lists, so that building many documents does not go through numpy scalars."""
-
-    value: list[float]
-    score: list[float]
-    coverage: list[float]
-    freshness: list[float]
-    reason: list[int]
-    points: dict[str, list[float]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, values: Values, points: Mapping[str, Any] | None = None) -> "_Columns":
-        return cls(
-            values.value.tolist(),
-            values.score.tolist(),
-            np.round(values.coverage, 6).tolist(),
-            np.round(np.maximum(values.freshness, 0), 3).tolist(),
-            values.reason.tolist(),
-            {part: shares.tolist() for part, shares in (points or {}).items()},
-        )
+Contributions = Callable[[int], list[dict[str, Any]]]
 
 
 class Documents:
@@ -49,56 +28,90 @@ class Documents:
         self._indicators = engine.indicators
         self._domains = engine.domains
         self._weights = {i.id: i.weight for i in engine.indicators} | {d.id: d.weight for d in engine.domains}
-
-    def write(self, snapshot: Snapshot, tick: int, worst: Worst) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield (area code, vitals document) for every area."""
-        at = iso(snapshot.at, self._zone)
-        composite = _Columns.of(snapshot.composite, snapshot.composite_points)
-        domains = {d.id: _Columns.of(snapshot.domains[d.id], snapshot.domain_points[d.id]) for d in self._domains}
-        indicators = {i.id: _Columns.of(snapshot.indicators[i.id]) for i in self._indicators}
-        for label, area in enumerate(self._city.areas):
-            body: dict[str, Any] = {
-                "area": area.code,
-                "level": area.level,
-                "name": area.name,
-                "tick": tick,
-                "at": at,
-                "methodVersion": snapshot.method_version,
-                "devices": {
-                    kind: {"expected": int(expected[label]), "reporting": int(snapshot.reporting[kind][label])}
-                    for kind, expected in snapshot.expected.items()
-                },
-                "composite": _value(composite, label) | {"contributions": self._parts(composite, domains, label)},
-                "domains": {},
-            }
-            for domain in self._domains:
-                columns = domains[domain.id]
-                body["domains"][domain.id] = {
-                    "name": {"zh": domain.name_zh, "en": domain.name_en},
-                    **_value(columns, label),
-                    "contributions": self._parts(columns, indicators, label),
-                    "indicators": {},
-                }
-            for indicator in self._indicators:
-                laggards = worst.get(indicator.id, {}).get(label, [])
-                body["domains"][indicator.domain]["indicators"][indicator.id] = {
-                    "name": {"zh": indicator.name_zh, "en": indicator.name_en},
-                    **_value(indicators[indicator.id], label, indicator.unit),
-                    "contributions": [{"device": w.device, "value": w.value} for w in laggards],
-                }
-            yield area.code, body
-
-    def _parts(self, whole: _Columns, parts: Mapping[str, _Columns], label: int) -> list[dict[str, Any]]:
-        return [
-            {
-                "id": part,
-                "weight": self._weights[part],
-                "score": _number(parts[part].score[label]),
-                "points": _number(points[label]),
-            }
-            for part, points in whole.points.items()
-            if self._weights[part] and parts[part].reason[label] not in (NO_DEVICES, NOT_APPLICABLE)
+        self._fragments = self._made_fragments()
+        self._parts = {whole: Watched() for whole in ("composite", *(d.id for d in self._domains))}
+        self._devices = Watched()
+        self._worst: Worst = {}
+        frames = [fields({"area": a.code, "level": a.level, "name": a.name}) for a in city.areas]
+        # frame, tick, devices; head, freshness and tail of every index; end
+        self._pages = [
+            [b"{" + frame + b',"tick":', b"", b"", *[b""] * (3 * len(self._fragments)), b"}}"] for frame in frames
         ]
+
+    def write(self, snapshot: Snapshot, tick: int, worst: Worst) -> Iterator[tuple[str, bytes]]:
+        """Yield (area code, vitals document as JSON) for every area; what did not change is not put together anew."""
+        self._update_devices(snapshot)
+        ages = []
+        for place, (index, fragments) in enumerate(self._fragments.items()):
+            values = _values(snapshot, index)
+            if index in snapshot.indicators:
+                also, contributions = self._laggards(index, worst)
+            else:
+                also, contributions = self._shares(index, snapshot)
+            for label in fragments.update(values, also, contributions):
+                page = self._pages[label]
+                page[3 + 3 * place], page[5 + 3 * place] = fragments.heads[label], fragments.tails[label]
+            ages.append(numbers(np.round(np.maximum(values.freshness, 0), 3)))
+        self._worst = worst
+        said = {"at": iso(snapshot.at, self._zone), "methodVersion": snapshot.method_version}
+        stamp = b"%d,%b," % (tick, fields(said))
+        for area, page, own in zip(self._city.areas, self._pages, zip(*ages, strict=True), strict=True):
+            page[1] = stamp
+            page[4:-1:3] = own
+            yield area.code, b"".join(page)
+
+    def _made_fragments(self) -> dict[str, Fragments]:
+        areas = len(self._city.areas)
+        made = {"composite": Fragments(areas, b'"composite":{', b'},"domains":{', None)}
+        for domain in self._domains:
+            opening = b"" if len(made) == 1 else b","
+            opening += b'"%b":{%b,' % (domain.id.encode(), _name(domain))
+            made[domain.id] = Fragments(areas, opening, b',"indicators":{', None)
+            members = [i for i in self._indicators if i.domain == domain.id]
+            for indicator in members:
+                opening = b"" if indicator is members[0] else b","
+                opening += b'"%b":{%b,' % (indicator.id.encode(), _name(indicator))
+                closing = b"}}}" if indicator is members[-1] else b"}"
+                made[indicator.id] = Fragments(areas, opening, closing, indicator.unit)
+        return made
+
+    def _update_devices(self, snapshot: Snapshot) -> None:
+        expected, reporting = snapshot.expected, snapshot.reporting
+        for label in np.flatnonzero(self._devices.changed(*expected.values(), *reporting.values())).tolist():
+            devices = {
+                kind: {"expected": int(counts[label]), "reporting": int(reporting[kind][label])}
+                for kind, counts in expected.items()
+            }
+            self._pages[label][2] = b"%b," % fields({"devices": devices})
+
+    def _laggards(self, indicator: str, worst: Worst) -> tuple[Flags, Contributions]:
+        """Where other devices pull an indicator down than at the tick before, and those that do."""
+        now, before = worst.get(indicator, {}), self._worst.get(indicator, {})
+        also = np.zeros(len(self._pages), np.bool_)
+        if now is not before:
+            also[[label for label in now.keys() | before.keys() if now.get(label) != before.get(label)]] = True
+        return also, lambda label: [{"device": w.device, "value": w.value} for w in now.get(label, [])]
+
+    def _shares(self, whole: str, snapshot: Snapshot) -> tuple[Flags, Contributions]:
+        """Where the parts of an index, or their points, differ from those at the tick before, and the parts."""
+        points = snapshot.composite_points if whole == "composite" else snapshot.domain_points[whole]
+        parts = {part: _values(snapshot, part) for part in points if self._weights[part]}
+        rows = [row for part, values in parts.items() for row in (values.score, values.reason, points[part])]
+        also = self._parts[whole].changed(*rows) if rows else np.zeros(len(self._pages), np.bool_)
+
+        def contributions(label: int) -> list[dict[str, Any]]:
+            return [
+                {
+                    "id": part,
+                    "weight": self._weights[part],
+                    "score": float(values.score[label]),
+                    "points": float(points[part][label]),
+                }
+                for part, values in parts.items()
+                if values.reason[label] not in (NO_DEVICES, NOT_APPLICABLE)
+            ]
+
+        return also, contributions
 
     def history(self, snapshot: Snapshot, state: State = "provisional") -> Minute:
         """What is kept of a snapshot: an index has a score, an indicator a value as well."""
@@ -119,18 +132,11 @@ def iso(micros: int, zone: Any) -> str:
     return (EPOCH + timedelta(microseconds=micros)).astimezone(zone).isoformat()
 
 
-def _number(value: float) -> float | None:
-    return None if value != value else value
+def _values(snapshot: Snapshot, index: str) -> Values:
+    if index == "composite":
+        return snapshot.composite
+    return snapshot.indicators[index] if index in snapshot.indicators else snapshot.domains[index]
 
 
-def _value(columns: _Columns, label: int, unit: str | None = None) -> dict[str, Any]:
-    return {
-        "value": _number(columns.value[label]) if unit is not None else None,
-        "unit": unit,
-        "score": _number(columns.score[label]),
-        "coverage": columns.coverage[label],
-        "freshness": _number(columns.freshness[label]),
-        "state": "provisional",
-        "revision": 0,
-        "reason": REASONS[columns.reason[label]],
-    }
+def _name(of: Domain | Indicator) -> bytes:
+    return fields({"name": {"zh": of.name_zh, "en": of.name_en}})

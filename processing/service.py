@@ -157,7 +157,7 @@ class ProcessingService:
         if tick % WORST_EVERY == 0 or not self._worst:
             self._worst = self.engine.worst(at)
         for area, document in self._documents.write(snapshot, tick, self._worst):
-            self._publish(self._topics.vitals(area), orjson.dumps(document))
+            self._publish(self._topics.vitals(area), document)
         own = {
             "tickLateBy": round(self.late_by, 3),
             "held": len(self._live.gate),

@@ -32,7 +32,7 @@ def live() -> Engine:
 @pytest.fixture(scope="module")
 def documents(live: Engine) -> dict[str, dict[str, Any]]:
     written = Documents(small_city(), live).write(live.evaluate(NOW), 17, live.worst(NOW))
-    return {area: orjson.loads(orjson.dumps(document)) for area, document in written}
+    return {area: orjson.loads(document) for area, document in written}
 
 
 def test_there_is_a_document_for_every_area(documents: dict[str, Any]) -> None:
