@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from sys import intern
 from typing import Any
 
+import orjson
 import psycopg
 from psycopg.types.json import Jsonb
 
@@ -14,9 +15,16 @@ _NO_ATTRIBUTES: dict[str, Any] = {}
 
 
 def load_devices(connection: psycopg.Connection) -> list[Device]:
-    """All registered devices."""
-    rows = connection.execute("SELECT key, id, kind, area, lon, lat, name, attributes FROM devices ORDER BY key")
-    return list(map(_device, rows))
+    """All registered devices. Those of like attributes share one object: there may be a million."""
+    rows = connection.execute("SELECT key, id, kind, area, lon, lat, name, attributes::text FROM devices ORDER BY key")
+    known: dict[str, Mapping[str, Any]] = {"{}": _NO_ATTRIBUTES}
+    devices = []
+    for key, name, kind, area, lon, lat, shown_name, text in rows.fetchall():
+        attributes = known.get(text)
+        if attributes is None:
+            attributes = known[text] = orjson.loads(text)
+        devices.append(Device(key, name, intern(kind), intern(area), lon, lat, shown_name, attributes))
+    return devices
 
 
 def find_devices(connection: psycopg.Connection, ids: Collection[str]) -> list[Device]:

@@ -17,8 +17,7 @@ from ingest.intake import Committed
 from processing.engine import Engine, Snapshot
 from processing.marks import Marks
 from processing.policy import Policy, same_measures
-from processing.recompute import engine_at
-from processing.restore import read_horizon, read_span
+from processing.restore import read_horizon
 from processing.settling import LATENESS, Settler, full_minute
 from processing.trackers import stream_windows
 from processing.visibility import Visibility
@@ -118,23 +117,24 @@ def restored_state(
         state = LiveState(
             engine=make(policy),
             gate=Gate(),
-            settler=Settler(engine_at(connection, lambda: make(policy), settled), settled),
+            settler=Settler(make(policy), settled),
             marks=Marks.load(connection),
             seen=Visibility.parse(row[0]),
         )
         if not same_measures(before.indicators, policy.indicators):
-            state.outgoing = Settler(engine_at(connection, lambda: make(before), settled), settled)
-        state.engine.register(devices)
-        windows = stream_windows(state.engine.indicators)
+            state.outgoing = Settler(make(before), settled)
+        engines = [state.engine, *(settler.engine for settler in state._settlers)]
+        for engine in engines:
+            engine.register(devices)
+        windows = stream_windows([indicator for engine in engines for indicator in engine.indicators])
         for kind in kinds().values():
             members = [device for device in devices if device.kind == kind.id]
-            for batch in read_horizon(connection, kind, members, windows, now):
+            # what the settler looks back on, the present looks back on as well: one reading serves them all
+            for batch in read_horizon(connection, kind, members, windows, settled):
                 state.fold(batch, now)
+                for settler in state._settlers:
+                    settler.restore(batch)
                 state.readings += len(batch)
-            for stream in kind.streams:
-                for batch in read_span(connection, stream, settled):
-                    for settler in state._settlers:
-                        settler.admit(batch)
     return state
 
 

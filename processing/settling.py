@@ -44,6 +44,12 @@ class Settler:
         """Take devices in, new or changed."""
         self.engine.register(devices)
 
+    def restore(self, batch: Batch) -> None:
+        """Take in what was stored before: what was observed up to ``settled`` is no news, and not late."""
+        ready = self._gate.admit(batch, self.settled)
+        if ready is not None and len(ready):
+            self.engine.fold(ready)
+
     def admit(self, batch: Batch) -> None:
         """Take readings in, in any order."""
         late = self._gate.admit(batch, self.settled)
