@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import asdict
 from typing import Any
 
 from deploy.settings import Settings
@@ -72,6 +73,7 @@ class Pipeline:
             "pid": os.getpid(),
             "uptime": round(time.time() - self._started, 1),
             "pending": self.ingest.pending,
+            "ledger": asdict(stock) if (stock := self.ingest.stock) else None,
             "connected": link.connected,
             "connections": link.connections,
             "sessionsLost": link.sessions_lost,

@@ -1,6 +1,6 @@
 """Take deliveries apart into a columnar batch per stream and rejections; pure, all of a take at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,8 @@ class _Speaker:
     """A topic, and the devices that were found to be spoken for on it."""
 
     address: Address | Flaw | None
+    counts: bool
+    """whether a message here ends in the ledger, well or badly addressed; births, statuses and commands do not"""
     own: int = -1
     """key of the topic's own device, -1 until it was found"""
     named: dict[str | None, int] | None = None
@@ -91,6 +93,11 @@ class Decoder:
     def address(self, topic: str) -> Address | Flaw | None:
         """``Topics.read`` with a bounded memory."""
         return self._speaker(topic).address
+
+    def count(self, deliveries: Iterable[Delivery]) -> int:
+        """How many messages will end in the ledger."""
+        speakers = self._speakers
+        return sum([(speakers.get(d.topic) or self._speaker(d.topic)).counts for d in deliveries if not d.retain])
 
     def decode(self, deliveries: Sequence[Delivery], registry: Registry) -> Decoded:
         """Decode telemetry, events and badly addressed messages; births and the like are not looked at."""
@@ -119,7 +126,9 @@ class Decoder:
     def _speaker(self, topic: str) -> _Speaker:
         speaker = self._speakers.get(topic)
         if speaker is None:
-            speaker = _Speaker(self._topics.read(topic))
+            address = self._topics.read(topic)
+            counts = isinstance(address, Flaw) or (address is not None and address.stream is not None)
+            speaker = _Speaker(address, counts)
             if len(self._speakers) >= _CACHED_TOPICS:
                 self._speakers.clear()
             if len(topic) <= _LONGEST_CACHED_TOPIC:

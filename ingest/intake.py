@@ -1,7 +1,7 @@
 """One piece of ingest's work against the database: register, decode, commit; tried once, safe to try again."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -91,6 +91,10 @@ class Intake:
         if marked:
             self._hand_on(Committed(marked=marked))
         return written
+
+    def count(self, deliveries: Iterable[Delivery]) -> int:
+        """How many messages will end in the ledger."""
+        return self._decoder.count(deliveries)
 
     def register(self, deliveries: Sequence[Delivery]) -> None:
         """Carry out births ahead of their turn; refusals are left to their turn."""

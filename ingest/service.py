@@ -25,7 +25,7 @@ from ingest.registry import Registry
 from ingest.spool import DEFAULT_QUOTA, Spool, SpoolFullError
 from ingest.subscriber import Subscriber
 from ingest.teller import Teller
-from ingest.writer import Doubt, Written
+from ingest.writer import Doubt, Written, accounted
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,17 @@ class Counters:
     stored: int = 0
     duplicate: int = 0
     rejected: int = 0
+
+
+@dataclass(frozen=True)
+class Stock:
+    """The ledger as ingest knows it at one moment. Taken together the figures never sum up to less than before: what
+    leaves the one is in the other."""
+
+    ended: int
+    """readings that the ledger accounts for"""
+    pending: int
+    """messages that it has yet to"""
 
 
 class IngestService:
@@ -62,6 +73,8 @@ class IngestService:
     ) -> None:
         """``ready``: the database is left alone until it is set; meanwhile the spool takes what comes."""
         self.counters = Counters()
+        self.stock: Stock | None = None
+        """None until the database was reached"""
         self.link = DatabaseLink(database_url)
         self._stop = threading.Event()
         self._ready = ready
@@ -76,6 +89,9 @@ class IngestService:
         self._backlog = Backlog(self.spool, self.link, self._intake)
         self.protocol = Protocol(most=MOST_MESSAGES, spooled=self._backlog.spooled_before(), database_away=True)
         self._doubts: dict[int, Doubt] = {}
+        self._held = 0
+        """messages in memory that will end in the ledger"""
+        self._ended = 0
         self._answers = Answers(topics)
         self._teller = Teller(subscriber, topics, self._registry, self.link)
 
@@ -102,6 +118,7 @@ class IngestService:
                 effects.extend(self._listen(busy=bool(effects)))
                 if effects:
                     effects.extend(self._carry_out(effects.popleft()))
+                self._take_stock()
                 self._teller.work(database_away=self.protocol.database_away)
                 self._send_answers(busy=bool(effects) or self._subscriber.waiting > 0)
         finally:
@@ -115,6 +132,7 @@ class IngestService:
             deliveries = self._subscriber.take(_MOST_TAKEN, timeout=0.0 if busy else 0.1)
             if deliveries:
                 self.counters.messages += len(deliveries)
+                self._held += self._intake.count(deliveries)
                 return self.protocol.delivered(deliveries, time.monotonic())
         elif not busy:
             self._stop.wait(0.1)
@@ -145,6 +163,7 @@ class IngestService:
             work.deliveries, doubt=self._doubts.get(work.take), upcoming=self.protocol.upcoming()
         )
         self._doubts.pop(work.take, None)
+        self._held -= self._intake.count(work.deliveries)
         self._note_connection()
         effects = self.protocol.commit_ok(time.monotonic())
         acks = [effect for effect in effects if isinstance(effect, Ack)]
@@ -161,7 +180,7 @@ class IngestService:
             self._registry.update(devices)
             self._hand_on(Committed(devices=devices))  # some may be newer than what processing has restored
             self._registry_loaded = True
-        self.link.do(lambda connection: connection.execute("SELECT 1"))
+        self._ended = max(self._ended, self.link.do(accounted))
         self._backlog.register_ahead()
 
     def _keep(self, work: SpoolWork) -> list[Effect]:
@@ -172,6 +191,7 @@ class IngestService:
                 log.error("%s: nothing more is acknowledged until the database is back", error)
             return self.protocol.spool_refused(time.monotonic())
         self._doubts.pop(work.take, None)
+        self._held -= self._intake.count(work.deliveries)
         self._note_connection()
         return self.protocol.spooled_ok(time.monotonic())
 
@@ -185,8 +205,13 @@ class IngestService:
         self.counters.stored += written.stored
         self.counters.duplicate += written.duplicate
         self.counters.rejected += written.rejected
+        self._ended = max(self._ended, written.accounted)
         self._answers.put(written.rejections, time.monotonic())
         self._teller.moved(written.watermarks)
+
+    def _take_stock(self) -> None:
+        if self._registry_loaded and self._backlog.counted is not None:
+            self.stock = Stock(self._ended, self._held + self._backlog.counted)
 
     def _send_answers(self, *, busy: bool) -> None:
         if not self._subscriber.epoch:

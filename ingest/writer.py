@@ -18,6 +18,8 @@ from ingest.redelivery import in_question, rows_not_refused, without_refused
 from ingest.rejects import insert_rejections, keep_refused, refused_before, resolve
 from ingest.watermark_store import Standing, move_watermarks
 
+_ACCOUNTED = "SELECT coalesce(sum(stored + duplicate + rejected), 0)::bigint FROM ledger"
+
 
 @dataclass(frozen=True)
 class Written:
@@ -31,6 +33,8 @@ class Written:
     rejected: int = 0
     transaction: int = 0
     """PostgreSQL's id of the transaction; of the later one where two are joined"""
+    accounted: int = 0
+    """what the whole ledger adds up to with this transaction; of the later one where two are joined"""
     repeated: frozenset[str] = frozenset()
     """streams of which readings came that were stored already, alike or in conflict"""
     watermarks: Sequence[Standing] = ()
@@ -45,6 +49,7 @@ class Written:
             self.duplicate + other.duplicate,
             self.rejected + other.rejected,
             max(self.transaction, other.transaction),
+            max(self.accounted, other.accounted),
             self.repeated | other.repeated,
             [*self.watermarks, *other.watermarks],
         )
@@ -133,7 +138,7 @@ def _write(connection: psycopg.Connection, take: Take, *, trusting: bool) -> Wri
         account.rejected.update(rejection.stream for rejection in kept)
         _move_ledger(connection, account, take.decoded.unknown_fields)
         watermarks = move_watermarks(connection, take.numbers)
-        row = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+        row = connection.execute(f"SELECT pg_current_xact_id()::text::bigint, ({_ACCOUNTED})").fetchone()
         assert row is not None
         written = Written(
             batches=[batch for batch in stored if len(batch)],
@@ -142,6 +147,7 @@ def _write(connection: psycopg.Connection, take: Take, *, trusting: bool) -> Wri
             duplicate=account.duplicate.total(),
             rejected=len(kept),
             transaction=row[0],
+            accounted=row[1],
             repeated=frozenset(account.repeated),
             watermarks=watermarks,
         )
@@ -149,6 +155,13 @@ def _write(connection: psycopg.Connection, take: Take, *, trusting: bool) -> Wri
             move_spool(connection, take.spooled)
         take.in_doubt = Doubt(written.transaction, written)
     return written
+
+
+def accounted(connection: psycopg.Connection) -> int:
+    """What the ledger adds up to, in readings."""
+    row = connection.execute(_ACCOUNTED).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def move_spool(connection: psycopg.Connection, mark: SpoolMark) -> None:

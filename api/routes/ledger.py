@@ -21,9 +21,21 @@ async def read_ledger(services: Provided) -> models.Ledger:
     rows = await ledger.by_stream(services.database)
     streams = {row["stream"]: counts(row, 0) for row in rows}
     total = {name: sum(int(row[name]) for row in rows) for name in COUNTED}
-    pending = services.hub.snapshot.tick.pipeline.get("pending", 0)
-    whole = counts(total, pending if isinstance(pending, int) and pending > 0 else 0)
+    ended = sum(total[name] for name in ("stored", "duplicate", "rejected"))
+    whole = counts(total, pending(ended, services.hub.snapshot.tick.pipeline))
     return models.Ledger(**whole.model_dump(), streams=streams)
+
+
+def pending(ended: int, told: Mapping[str, Any]) -> int:
+    """What is still open of the pipeline's last word, now that the ledger accounts for ``ended`` readings.
+
+    What was pending then and has ended since must not count twice: the sum would fall again with the next tick.
+    """
+    then = told.get("ledger")
+    if isinstance(then, Mapping):
+        return max(0, int(then["ended"]) + int(then["pending"]) - ended)
+    said = told.get("pending", 0)  # not told as long as the pipeline has not reached the database
+    return said if isinstance(said, int) and said > 0 else 0
 
 
 def counts(row: Mapping[str, Any], pending: int) -> models.Counts:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -226,6 +227,37 @@ def test_a_birth_of_another_kind_is_a_conflict(
     ((_, reason, detail, _),) = rejects(connection)
     assert (reason, detail) == ("conflict", 'kind is "bus", must be "parking_bay" as registered')
     assert ingest.devices == ["x-1"]
+
+
+def test_what_is_ended_and_what_is_pending_never_sum_up_to_less_than_before(
+    ingest: Ingest, device: MqttClient, topics: Topics, connection: psycopg.Connection
+) -> None:
+    seen: list[int] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.0005):
+            if (stock := ingest.service.stock) is not None:
+                seen.append(stock.ended + stock.pending)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    born(device, topics, "bay-1")
+    for number in range(600):
+        topic = topics.telemetry("parking_bay", "bay-1")
+        device.publish(topic, [state(2 * number), state(2 * number + 1)] if number % 3 else b"poison")
+        device.publish(topics.status("parking_bay", "bay-1"), b"online")
+        device.publish(topics.meta("parking_bay", f"bay-{number % 20}"), {"area": STREET}, retain=True)
+        if number % 7 == 0:
+            device.publish(topics.command("nothing"), b"{}")
+            device.publish("/".join(topic.split("/")[:4]), b"{}")
+    eventually(lambda: ingest.service.pending == 0, "all is taken in")
+    total = sum(sum(counts) for counts in ledger(connection).values())
+    eventually(lambda: bool(seen) and seen[-1] == total, "the sum of the ledger")
+    ended.set()
+    watching.join()
+    assert total == 400 * 2 + 200 + 86
+    assert seen == sorted(seen)
 
 
 def test_a_status_is_noted_with_its_device(
