@@ -93,7 +93,7 @@ def _instant(option: str, text: str | None) -> int | None:
 def _read(url: str, city: City, first: int | None, last: int | None) -> Past:
     try:
         with connect(url, application="cityvitals sensitivity") as connection:
-            newest = newest_final(connection, city.code, last)
+            newest = newest_final(connection, last)
             if newest is None or (first is not None and newest < first - MINUTE):
                 raise DeployError("no final vital signs are stored in that time; a minute is final a minute later")
             if first is None or last is None or first == last:
@@ -103,7 +103,7 @@ def _read(url: str, city: City, first: int | None, last: int | None) -> Past:
                 step = -(-len(span) // MOST_INSTANTS) * MINUTE
                 instants = full_minutes(first, newest, step)
             districts = [area.code for area in city.areas if area.level == "district"]
-            return read_past(connection, districts, instants)
+            return read_past(connection, city, districts, instants)
     except psycopg.Error as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DeployError(f"cannot read {without_password(url)}: {reason}") from error

@@ -3,18 +3,20 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from processing.documents import EPOCH
-from processing.scoring import NO_DEVICES, REASONS, Values
+from devices.city import City
+from devices.units import EPOCH
+from processing.minutes import Known
+from processing.scoring import NO_DEVICES, Values
+from processing.store import read_minutes
 from processing.windows import MINUTE
 
-_NAMES = ("value", "score", "coverage", "freshness", "base")
-_CODES = {reason: code for code, reason in enumerate(REASONS)}
+_FIELDS = ("value", "score", "coverage", "freshness", "reason", "base")
+_CLOSE = 3 * MINUTE
 
 
 @dataclass(frozen=True)
@@ -30,37 +32,36 @@ class Past:
     """where the composite of an area has a row"""
     versions: frozenset[str]
     """methods the rows were made by"""
-    newest_version: str | None
-    """method of the newest instant"""
 
 
-def read_past(connection: psycopg.Connection, areas: Sequence[str], instants: Sequence[int]) -> Past:
-    """The newest final revision of every index of the areas at the instants (full minutes, µs since 1970)."""
+def read_past(connection: psycopg.Connection, city: City, areas: Sequence[str], instants: Sequence[int]) -> Past:
+    """The newest final word on every index of the areas at the instants (full minutes, µs since 1970)."""
     size = len(areas) * len(instants)
-    place = {area: i * len(instants) for i, area in enumerate(areas)}
-    column = {instant: i for i, instant in enumerate(instants)}
+    codes = [area.code for area in city.areas]
+    labels = np.array([city.index[code] for code in areas], np.intp)
+    column = {instant: place for place, instant in enumerate(instants)}
     indices: dict[str, Values] = {}
-    versions: dict[str, int] = {}
-    for area, index, micros, *numbers, reason, version in _rows(connection, areas, instants):
-        values = indices.setdefault(index, _nothing(size))
-        at = place[area] + column[micros]
-        for name, number in zip(_NAMES, numbers, strict=False):
-            if number is not None:
-                getattr(values, name)[at] = number
-        values.reason[at] = _CODES[reason]
-        versions[version] = max(micros, versions.get(version, micros))
+    versions: set[str] = set()
+    for instant, found in _minutes(connection, codes, instants):
+        place = column.get(instant)
+        for index, known in found.items() if place is not None else ():
+            if known.state != "final":
+                continue
+            values = indices.setdefault(index, _nothing(size))
+            for name in _FIELDS:
+                getattr(values, name)[place :: len(instants)] = getattr(known.said, name)[labels]
+            versions.update(known.method[labels[known.said.applies[labels]]].tolist())
     composite = indices.get("composite")
-    known = np.zeros(size, bool) if composite is None else composite.reason != NO_DEVICES
-    newest = max(versions, key=versions.__getitem__, default=None)
-    return Past(tuple(areas), tuple(instants), indices, known, frozenset(versions), newest)
+    known_at = np.zeros(size, bool) if composite is None else composite.reason != NO_DEVICES
+    return Past(tuple(areas), tuple(instants), indices, known_at, frozenset(versions))
 
 
-def newest_final(connection: psycopg.Connection, area: str, until: int | None = None) -> int | None:
-    """The newest minute, up to ``until`` (µs since 1970), of which an area has a final composite."""
+def newest_final(connection: psycopg.Connection, until: int | None = None) -> int | None:
+    """The newest minute, up to ``until`` (µs since 1970), of which there is a final composite."""
     row = connection.execute(
-        "SELECT (extract(epoch FROM max(at)) * 1000000)::bigint FROM vitals"
-        " WHERE area = %s AND index = 'composite' AND state = 'final' AND at <= coalesce(%s, 'infinity'::timestamptz)",
-        [area, None if until is None else EPOCH + timedelta(microseconds=until)],
+        "SELECT (extract(epoch FROM max(at)) * 1000000)::bigint FROM vital_minutes"
+        " WHERE index = 'composite' AND state = 'final' AND at <= coalesce(%s, 'infinity'::timestamptz)",
+        [None if until is None else EPOCH + timedelta(microseconds=until)],
     ).fetchone()
     return int(row[0]) if row and row[0] is not None else None
 
@@ -70,19 +71,15 @@ def full_minutes(first: int, last: int, step: int) -> list[int]:
     return list(range(-(-first // MINUTE) * MINUTE, last + 1, step))
 
 
-def _rows(connection: psycopg.Connection, areas: Sequence[str], instants: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-    if not instants:
-        return
-    moments = [EPOCH + timedelta(microseconds=instant) for instant in instants]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT ON (area, index, at) area, index, (extract(epoch FROM at) * 1000000)::bigint, value,"
-            " score, coverage, freshness, reason, method_version FROM vitals"
-            " WHERE area = ANY(%(areas)s) AND at BETWEEN %(first)s AND %(last)s AND at = ANY(%(instants)s)"
-            " AND state = 'final' ORDER BY area, index, at, revision DESC",
-            {"areas": list(areas), "first": min(moments), "last": max(moments), "instants": moments},
-        )
-        yield from cursor
+def _minutes(
+    connection: psycopg.Connection, codes: Sequence[str], instants: Sequence[int]
+) -> Iterator[tuple[int, dict[str, Known]]]:
+    """The minutes at the instants; those close to each other in one go."""
+    if len(instants) > 1 and instants[1] - instants[0] > _CLOSE:
+        for instant in instants:
+            yield from read_minutes(connection, codes, instant, instant)
+    elif instants:
+        yield from read_minutes(connection, codes, instants[0], instants[-1])
 
 
 def _nothing(size: int) -> Values:

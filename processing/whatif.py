@@ -1,8 +1,9 @@
 """What would have been said of a past span under another policy, or with other devices, by the same engine."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import psycopg
@@ -82,20 +83,20 @@ def what_if(
     Raises PolicyError for changes that cannot be used, NothingFinalError, SpanTooLongError, ReadingsGoneError, and
     StoppedError soon after ``stopped`` has become true.
     """
-    newest = newest_final(connection, city.code, question.last)
+    newest = newest_final(connection, question.last)
     instants = full_minutes(question.first, -1 if newest is None else newest, question.step)
     if not instants:
         raise NothingFinalError
     record = load_changes(connection)
     base = _in_force(record, instants[-1])
     policy = changed(base, question.tables)
-    past = read_past(connection, question.areas, instants)
+    past = read_past(connection, city, question.areas, instants)
     if stopped():
         raise StoppedError
     devices = load_devices(connection)
     chosen = question.choice.chosen(devices) if question.choice else devices
-    made = {version: known for _, version, known in record} | {SHIPPED.version: SHIPPED}
-    used = [made.get(version) for version in past.versions]
+    policies = {version: known for _, version, known in record} | {SHIPPED.version: SHIPPED}
+    used = [policies.get(version) for version in past.versions]
     if question.choice is None and all(known is not None and rescorable(known, policy) for known in used):
         return Answer(past, rescored(past, policy), base, policy, "vitals", len(chosen), len(devices))
     if instants[-1] - instants[0] > LONGEST_WITH_READINGS:
@@ -109,8 +110,9 @@ def what_if(
     def new_engine() -> Engine:
         return _Part([area.code for area in city.areas], city.parents, policy, keys)
 
-    snapshots = recompute(connection, new_engine, instants[0], instants[-1])
-    would = gathered(_wanted(snapshots, instants, stopped), labels, len(instants))
+    made = cast("Generator[Snapshot]", recompute(connection, new_engine, instants[0], instants[-1]))
+    with closing(made) as snapshots:
+        would = gathered(_wanted(snapshots, instants, stopped), labels, len(instants))
     return Answer(past, would, base, policy, "readings", len(chosen), len(devices))
 
 
