@@ -247,3 +247,8 @@ def check_fields(expression: Expression, stream: Stream) -> None:
         for choice in inner.choices if isinstance(inner, Is) else ():
             if choice not in spec.choices:
                 raise ValueError(f"field {name} is never {choice!r}, must be one of {', '.join(spec.choices)}")
+
+
+def gives_codes(expression: Expression) -> bool:
+    """Whether all values are 0, 1, not known or NOT_APPLICABLE, so that a byte will hold them."""
+    return isinstance(expression, Compare | Is | Says | Given | Occurs)

@@ -71,6 +71,6 @@ def fields(of: Mapping[str, Any]) -> bytes:
     return orjson.dumps(of)[1:-1]
 
 
-def numbers(column: NDArray[np.float64]) -> list[bytes]:
+def numbers(column: NDArray[Any]) -> list[bytes]:
     """Each number as JSON; NaN is null."""
     return orjson.dumps(column.tolist())[1:-1].split(b",")

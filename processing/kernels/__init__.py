@@ -63,10 +63,19 @@ from processing.kernels.newest import (  # noqa: E402
     shift_values,
     sweep,
 )
-from processing.kernels.panes import fold_panes, reduce_panes, roll_up  # noqa: E402
+from processing.kernels.panes import (  # noqa: E402
+    CODES,
+    SUMS,
+    fold_codes,
+    fold_panes,
+    reduce_codes,
+    reduce_panes,
+    roll_up,
+)
 
 __all__ = [
     "BLOCK",
+    "CODES",
     "COUNT",
     "FOREVER",
     "LARGEST",
@@ -76,9 +85,11 @@ __all__ = [
     "NOT_APPLICABLE",
     "PARTIAL",
     "PLACE",
+    "SUMS",
     "UNKNOWN",
     "empty_counts",
     "empty_partials",
+    "fold_codes",
     "fold_heard",
     "fold_latest",
     "fold_newest",
@@ -94,6 +105,7 @@ __all__ = [
     "newest_of_areas",
     "place_moves",
     "reduce_clear",
+    "reduce_codes",
     "reduce_latest",
     "reduce_panes",
     "reduce_seen",

@@ -102,8 +102,8 @@ def subtract(partial: Any, value: float, per: float) -> None:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def merge(into: Any, other: Any) -> None:
-    """Add up two partials."""
+def merge_sums(into: Any, other: Any) -> None:
+    """Add up the sums of two partials."""
     lo = into["lo"] + other["lo"]
     into["hi"] += other["hi"] + (lo >> CARRY)
     into["lo"] = lo & MASK
@@ -111,6 +111,12 @@ def merge(into: Any, other: Any) -> None:
     into["per_hi"] += other["per_hi"] + (lo >> CARRY)
     into["per_lo"] = lo & MASK
     into["count"] += other["count"]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def merge(into: Any, other: Any) -> None:
+    """Add up two partials."""
+    merge_sums(into, other)
     into["fresh"] += other["fresh"]
     into["excused"] += other["excused"]
     into["reporting"] += other["reporting"]

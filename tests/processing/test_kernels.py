@@ -314,3 +314,20 @@ def test_all_of_this_holds_for_the_plain_python_of_the_kernels() -> None:
         command, env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, timeout=170, check=False
     )
     assert result.returncode == 0, result.stdout[-3000:]
+
+
+code_rows = st.lists(st.tuples(labels, st.integers(0, 12), st.sampled_from([0.0, 1.0, math.nan, math.inf])), max_size=60)
+
+
+@given(code_rows)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_values_that_are_0_or_1_sum_up_as_any_others(rows: list[Any]) -> None:
+    area, pane, value = columns(rows, 3)
+    pane_of, codes = np.full(PANES, -1, np.int64), np.zeros((PANES, AREAS), kernels.CODES)
+    kernels.fold_codes(marks(area), ints(pane), floats(value), pane_of, codes)
+    expected_of, panes = fold_panes([(a, p, v, 1.0) for a, p, v in rows])
+    assert pane_of.tolist() == expected_of.tolist()
+    for first, last in ((0, 12), (5, 8)):
+        partials = kernels.empty_partials(AREAS)
+        kernels.reduce_codes(first, last, pane_of, codes, partials)
+        assert partials.tobytes() == window(expected_of, panes, first, last).tobytes()

@@ -12,8 +12,9 @@ from standing_material import standing
 from processing import kernels
 from processing.indicators import INDICATORS
 from processing.latest import LatestTracker
+from processing.panes import PaneTracker
 from processing.standing import Measured, Rows
-from processing.trackers import PaneTracker, make_tracker, stream_windows
+from processing.trackers import make_tracker, stream_windows
 from processing.waits import WaitTracker
 
 by_id = {row.id: row for row in INDICATORS}

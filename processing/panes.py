@@ -1,0 +1,97 @@
+"""Readings of a window of event time, summed up by area."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from processing import kernels
+from processing.expressions import gives_codes
+from processing.heard import Heard
+from processing.method import Indicator, is_event, pane_of
+from processing.standing import Labels, Measured, Rows, Standing, few, quotient
+
+_STILL_FILLING = 6
+"""newest panes that readings still come for; what lies before them is summed up once"""
+
+
+class PaneTracker:
+    """Keeps sums of short stretches of event time (panes) that a window is put together from.
+
+    A window of n panes ends with the pane that is running: (⌊at/pane⌋ − n + 1)·pane … at.
+    """
+
+    def __init__(self, indicator: Indicator, parents: Labels) -> None:
+        self._indicator = indicator
+        self._parents = parents
+        self.pane = pane_of(indicator) * 1_000_000
+        panes = indicator.window * 1_000_000 // self.pane
+        self._pane_of = np.full(panes, -1, np.int64)
+        self._codes = indicator.per is None and gives_codes(indicator.value)
+        self._panes = np.zeros((panes, len(parents)), kernels.CODES if self._codes else kernels.SUMS)
+        self._heard = Heard(len(parents))
+        self._settled: tuple[int, int, NDArray[np.void]] | None = None
+
+    def grow(self, size: int) -> None:
+        """Make room for ``size`` slots."""
+        if not is_event(self._indicator):
+            self._heard.grow(size)
+
+    def fold(self, rows: Rows) -> None:
+        """Take readings in, in any order; those older than the window are left out."""
+        value, per, present = rows.evaluate(self._indicator.value, self._indicator.per)
+        area = np.where(present, rows.area, -1).astype(np.int32)
+        pane = rows.batch.time // self.pane
+        if self._codes:
+            kernels.fold_codes(area, pane, value, self._pane_of, self._panes)
+        else:
+            kernels.fold_panes(area, pane, value, per, self._pane_of, self._panes)
+        self._unsettle(pane)
+        if not is_event(self._indicator):
+            known = present & ~np.isnan(value) & ~np.isnan(per)
+            self._heard.fold(np.where(known, rows.slot, -1).astype(np.int32), rows.batch.time)
+
+    def measure(self, at: int, standing: Standing) -> Measured:
+        """Sum up the window that ends at ``at``."""
+        last = at // self.pane
+        partials = self._summed(last - len(self._pane_of) + 1, last)
+        # No event is news of a quiet device, not silence: what counts there is whether the device lives.
+        standing.count(standing.heard if is_event(self._indicator) else self._heard, partials)
+        kernels.roll_up(self._parents, partials)
+        value = kernels.total(partials["hi"], partials["lo"])
+        if self._indicator.aggregation == "window_rate":
+            value = value * self._indicator.rate_per / self._indicator.window
+            base, number = partials["reporting"].astype(np.float64), partials["reporting"]
+        else:
+            base, number = kernels.total(partials["per_hi"], partials["per_lo"]), partials["count"]
+        idle = few(number, self._indicator.fewest)
+        return Measured(np.where(idle, np.nan, quotient(value, base)), partials, idle, base)
+
+    def panes(self, at: int) -> NDArray[np.void]:
+        """PARTIAL[panes, areas] of the window that ends at ``at``, not rolled up."""
+        last = at // self.pane
+        inside = [n for n in self._pane_of.tolist() if last - len(self._pane_of) < n <= last]
+        partials = kernels.empty_partials((len(inside), len(self._parents)))
+        for pane, number in zip(partials, inside, strict=True):
+            self._reduce(number, number, pane)
+        return partials
+
+    def _unsettle(self, pane: NDArray[np.int64]) -> None:
+        """Forget the sum of the full panes if one of them got a reading, or gave way to a later pane."""
+        if self._settled is not None and len(pane):
+            first, full, _ = self._settled
+            if pane.min() <= full or pane.max() >= first + len(self._pane_of):
+                self._settled = None
+
+    def _summed(self, first: int, last: int) -> NDArray[np.void]:
+        """PARTIAL[areas] of the panes from ``first`` to ``last``; those that are full are not added up every time."""
+        full = last - _STILL_FILLING
+        if self._settled is None or self._settled[:2] != (first, full):
+            settled = kernels.empty_partials(len(self._parents))
+            self._reduce(first, full, settled)
+            self._settled = first, full, settled
+        partials = self._settled[2].copy()
+        self._reduce(max(first, full + 1), last, partials)
+        return partials
+
+    def _reduce(self, first: int, last: int, partials: NDArray[np.void]) -> None:
+        reduce = kernels.reduce_codes if self._codes else kernels.reduce_panes
+        reduce(first, last, self._pane_of, self._panes, partials)
