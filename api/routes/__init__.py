@@ -9,18 +9,22 @@ from api.routes import (
     ledger,
     live,
     marks,
+    policy,
     readings,
     rejects,
     socket,
     vitals,
     whatif,
+    why,
 )
 
 ROUTERS = (
     areas.router,
     vitals.router,
     history.router,
+    why.router,
     whatif.router,
+    policy.router,
     kinds.router,
     devices.router,
     readings.router,

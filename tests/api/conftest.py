@@ -15,7 +15,7 @@ from devices.city import City
 from devices.kinds import streams
 from devices.publisher import Publisher
 
-TABLES = ", ".join(["devices", "marks", "ledger", "rejects", "vital_minutes", *streams()])
+TABLES = ", ".join(["devices", "marks", "ledger", "rejects", "vital_minutes", "policies", *streams()])
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def database_url(shared_database: str) -> str:
     with psycopg.connect(shared_database) as connection:
         filled = connection.execute(
             "SELECT EXISTS (SELECT FROM devices) OR EXISTS (SELECT FROM ledger) OR EXISTS (SELECT FROM rejects)"
-            " OR EXISTS (SELECT FROM vital_minutes)"
+            " OR EXISTS (SELECT FROM vital_minutes) OR EXISTS (SELECT FROM policies)"
         ).fetchone()
         if filled and filled[0]:
             connection.execute(f"TRUNCATE {TABLES} CASCADE")  # type: ignore[arg-type] # names from the declarations

@@ -54,8 +54,8 @@ def rows(connection: psycopg.Connection, index: str = KERB) -> list[tuple[int, i
     """(minutes from NOW, revision, state, version, score) in the first street."""
     found = connection.execute(
         "SELECT (extract(epoch FROM at)::bigint - %s) / 60, revision, state, method_version, score FROM vitals"
-        " WHERE area = '990101001' AND index = %s ORDER BY at, revision",
-        [NOW // SECOND, index],
+        " WHERE area = '990101001' AND index = %s AND at >= to_timestamp(%s) ORDER BY at, revision",
+        [NOW // SECOND, index, NOW // SECOND],
     ).fetchall()
     return [(int(at), revision, state, version, score) for at, revision, state, version, score in found]
 
@@ -64,19 +64,20 @@ def test_a_changed_file_counts_from_a_tick_on_and_the_past_stays_as_it_was(
     database_url: str, connection: psycopg.Connection, tmp_path: Path
 ) -> None:
     store(connection, BAYS + HUTS, *READINGS)
-    file, clock, published = tmp_path / "policy.toml", Clock(NOW / 1e6 - 1.5), Published()
+    file, clock, published = tmp_path / "policy.toml", Clock(NOW / 1e6 - 100), Published()
     heavy = parse(HEAVY)
     with running(service(database_url, clock, published, policy_file=file)) as made:
-        wait_until(lambda: len(rows(connection)) == 1, "the first minute")
+        clock.offset += 98.5
+        wait_until(lambda: len(rows(connection)) >= 1, "the first minute")
         put(file, HEAVY)
         wait_until(lambda: versions(published)[-1] == heavy.version, "a tick under the new policy")
         assert said(published)["score"] == 50
         assert {d["methodVersion"] for d in published.documents.values()} == {heavy.version}
         assert sorted(set(versions(published))) == sorted({SHIPPED.version, heavy.version})
         clock.offset += 56
-        wait_until(lambda: len(rows(connection)) == 2, "the second minute")
+        wait_until(lambda: len(rows(connection)) >= 2, "the second minute")
         clock.offset += 120
-        wait_until(lambda: sum(row[2] == "final" for row in rows(connection)) == 2, "two final minutes")
+        wait_until(lambda: sum(row[2] == "final" for row in rows(connection)) >= 2, "two final minutes")
         expected = [(0, 0, "final", SHIPPED.version, 0.0), (1, 0, "final", heavy.version, 50.0)]
         assert rows(connection)[:2] == expected
         late = batch("parking_bay", [(2, observed(-1, status="free"))])
@@ -103,10 +104,11 @@ def test_a_changed_window_is_filled_from_the_database_before_it_counts(
     database_url: str, connection: psycopg.Connection, tmp_path: Path
 ) -> None:
     store(connection, BAYS + HUTS, *READINGS)
-    file, clock, published = tmp_path / "policy.toml", Clock(NOW / 1e6 - 1.5), Published()
+    file, clock, published = tmp_path / "policy.toml", Clock(NOW / 1e6 - 100), Published()
     short = parse(SHORT)
     with running(service(database_url, clock, published, policy_file=file)) as made:
-        wait_until(lambda: len(rows(connection, NH3)) == 1, "the first minute")
+        clock.offset += 98.5
+        wait_until(lambda: len(rows(connection, NH3)) >= 1, "the first minute")
         assert said(published, NH3)["value"] == 0.5
         put(file, SHORT)
         made.hand_on(Committed([batch("parking_bay", [(1, observed(0, status="free"))])]))

@@ -79,6 +79,9 @@ function bannerText(page, age) {
   const messages = [];
   if (page.pulse === "late" || page.pulse === "silent") messages.push(language.text(`banner-${page.pulse}`, { age }));
   if (!page.connected && page.pulse !== "waiting") messages.push(language.text("banner-lost"));
-  for (const alarm of page.city.alarms) messages.push(language.name(alarm.text, alarm.id));
+  for (const alarm of page.city.alarms) {
+    const text = language.name(alarm.text, alarm.id);
+    messages.push(alarm.detail ? `${text} (${alarm.detail})` : text);
+  }
   return messages.join("  /  ");
 }
