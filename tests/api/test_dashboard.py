@@ -4,7 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from live_api import ZONE, RunningApi, document, running_api, small_city, value
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from vitals_material import say
 
 from api.config import DASHBOARD, ApiConfig
 from devices.city import City
@@ -380,6 +381,121 @@ def test_a_domain_nobody_foresaw_appears_and_its_names_are_text(visit: Visit, fe
     expect(channel.locator(".indicator-name")).to_have_text(evil)
     expect(page.locator("#index-choice label")).to_have_count(4)
     assert page.locator("img").count() == 0
+
+
+def many(vitals: dict[str, Any]) -> None:
+    """Five domains of eleven indicators each, the last one telling of the system itself."""
+    names = ("waste", "parking", "transit", "energy", "sensing")
+    vitals["domains"] = {}
+    for number, domain in enumerate(names):
+        ids = [f"{domain}.number_{place}" for place in range(11)]
+        scores = [95.0 - 4 * place for place in range(11)]
+        parts = [{"id": i, "weight": 1.0, "score": s, "points": s / 11} for i, s in zip(ids, scores, strict=True)]
+        english = {i: f"Hydrogen sulphide above limit {place}" for place, i in enumerate(ids)}
+        vitals["domains"][domain] = value(75.0 - number, unit=None, name={"zh": domain, "en": domain.title()}) | {
+            "contributions": parts,
+            "indicators": {
+                i: value(s, name={"zh": "硫化氢超标时间占比", "en": english[i]}, contributions=[])
+                for i, s in zip(ids, scores, strict=True)
+            },
+        }
+
+
+@pytest.mark.parametrize("viewport", [WALL, PHONE], ids=["wall", "phone"])
+def test_many_indicators_are_told_by_those_that_cost_most_and_no_name_is_cut(
+    browser: Browser, page_api: RunningApi, feed: Feed, viewport: dict[str, int]
+) -> None:
+    feed.tick(many)
+    with visiting(browser, page_api.url, viewport) as visit:
+        page = visit.open()
+        feed.tick(many)
+        channel = page.locator("#domains .channel", has_text="Waste")
+        expect(channel.locator(".indicator-name").first).to_have_text("Hydrogen sulphide above limit 10")
+        expect(channel.locator(".indicator")).to_have_count(5)
+        expect(channel.locator(".more")).to_have_text("6 more")
+        cut = "[...document.querySelectorAll('.indicator-name')].filter((n) => n.scrollWidth > n.clientWidth).length"
+        assert page.evaluate(cut) == 0
+        assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+        channel.locator(".more").click()
+        expect(page.locator("#panel .focus-name")).to_have_text("Waste")
+        expect(page.locator("#panel .part-name").first).to_have_text("Hydrogen sulphide above limit 10")
+        assert visit.complaints == []
+
+
+def test_the_systems_own_health_stands_apart_and_last(visit: Visit, feed: Feed) -> None:
+    page = visit.open()
+    feed.tick(many)
+    last = page.locator("#domains > *").last
+    expect(last).to_have_class("channel sensing")
+    expect(last.locator(".sensing-score")).to_have_text("71.0")
+    expect(last.locator(".sensing-fact")).to_have_count(3)
+    expect(page.locator("#index-choice label").last).to_have_text("Sensing")
+
+
+def test_a_long_list_of_indicators_opens_at_the_chosen_one(visit: Visit, feed: Feed, city: City) -> None:
+    street = city.at_level("street")[0].code
+    page = visit.open(f"/?lang=en#area={street}&index=transit.number_3")
+    feed.tick(many)
+    expect(page.locator("#panel .detail")).to_have_count(5)
+    expect(page.locator("#panel .detail-indicator")).to_have_count(11)
+    expect(page.locator("#panel .detail [aria-current]")).to_have_text("Hydrogen sulphide above limit 3")
+    page.locator("#panel .detail-name", has_text="Waste").click()
+    expect(page.locator("#panel .detail-indicator")).to_have_count(22)
+
+
+def test_the_chosen_index_is_shown_with_its_past_and_colours_the_map(
+    visit: Visit, feed: Feed, city: City, database_url: str
+) -> None:
+    code, now = city.code, datetime.now(UTC).replace(second=0, microsecond=0)
+    with psycopg.connect(database_url) as connection:
+        for minute in range(30):
+            say(connection, code, "parking.kerb_occupancy", now - timedelta(minutes=minute), 50 + minute)
+    page = visit.open()
+    page.locator("#domains .indicator-name", has_text="parking.kerb_occupancy").click()
+    expect(page.locator("#panel .focus-name")).to_have_text("parking.kerb_occupancy")
+    expect(page.locator("#panel .focus-value")).to_have_text("70.0 %")
+    expect(page.locator("#panel .chart-level").first).to_have_text("50.0 %")
+    expect(page.locator("#panel .chart-level").nth(1)).to_have_text("79.0 %")
+    expect(page.locator("#panel .chart-past")).to_have_attribute("d", re.compile("^M.*L"))
+    expect(page.locator("#panel .focus .why li")).to_have_text(["bay-1100 %"])
+    expect(page.locator("#index-choice input:checked + span")).to_have_text("parking.kerb_occupancy")
+    assert page.url.endswith("#index=parking.kerb_occupancy")
+    assert visit.complaints == []
+
+
+def test_a_phone_knows_the_streets_that_need_attention(
+    browser: Browser, page_api: RunningApi, feed: Feed, city: City
+) -> None:
+    streets = [area.code for area in city.at_level("street")]
+
+    def differ(vitals: dict[str, Any]) -> None:
+        if vitals["area"] == streets[1]:
+            vitals["composite"] = value(33.0)
+
+    feed.tick(differ, score=90.0)
+    with visiting(browser, page_api.url, PHONE) as visit:
+        page = visit.open()
+        expect(page.locator("#panel .attention-name")).to_have_text(["Second"])
+        expect(page.locator("#panel .attention-score")).to_have_text(["33.0"])
+        assert visit.complaints == []
+
+
+def test_an_index_that_is_delivered_no_more_is_forgotten(visit: Visit) -> None:
+    page = visit.open()
+    left = page.evaluate("""async () => {
+        const { City } = await import("/js/state.js");
+        const { CitySeries } = await import("/js/figures.js");
+        const [city, series] = [new City(), new CitySeries()];
+        city.setAreas([{ code: "1", level: "city", parent: null, name: {} }]);
+        const whole = (domain) => ({ level: "city", at: "2026-11-20T08:00:00+08:00", composite: { score: 1 },
+            domains: { [domain]: { score: 1, indicators: {} } } });
+        for (let tick = 0; tick < 500; tick += 1) {
+            city.merge({ tick, at: "2026-11-20T08:00:00+08:00", areas: { 1: whole(`d${tick}`) } });
+            series.record(city);
+        }
+        return [city.domainIds(), [...series.byIndex.keys()]];
+    }""")
+    assert left == [["d499"], ["composite", "d499"]]
 
 
 def test_ledger_adds_up_and_rejects_say_why(visit: Visit, database_url: str) -> None:

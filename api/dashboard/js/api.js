@@ -52,6 +52,28 @@ export class Api {
     return (await this.get(`/v1/rejects?limit=${limit}`)).items;
   }
 
+  /** An index of every street as changes to vitals documents, by area code, with the time they are of. */
+  async streets(index) {
+    const { at, tick, items } = await this.get(`/v1/vitals?level=street&index=${encodeURIComponent(index)}`);
+    const areas = items.map(({ area, composite, domains }) => [area, { ...(composite && { composite }), ...(domains && { domains }) }]);
+    return { at, tick, areas: Object.fromEntries(areas) };
+  }
+
+  /** An index of an area over the last `spanMs`, oldest first, as {at: ms, value, score}; at most about 240 points. */
+  async trace(area, index, spanMs) {
+    const to = this.clock.now();
+    const query = new URLSearchParams({
+      indicator: index,
+      from: new Date(to - spanMs).toISOString(),
+      to: new Date(to).toISOString(),
+      points: "240",
+    });
+    const list = await this.get(`/v1/areas/${encodeURIComponent(area)}/vitals/history?${query}`);
+    return list.items
+      .map((item) => ({ at: Date.parse(item.at), value: item.value, score: item.score }))
+      .sort((one, other) => one.at - other.at);
+  }
+
   /** Scores of an index of an area over the last `spanMs`, oldest first, as {at: ms, score}. */
   async history(area, index, spanMs) {
     const to = this.clock.now();

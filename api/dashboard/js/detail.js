@@ -5,36 +5,58 @@ import { el, mirror, setAttribute, setShown, setText } from "./dom.js";
 import { IndicatorRow } from "./figures.js";
 import * as format from "./format.js";
 import { shown } from "./freshness.js";
+import { domainOf } from "./state.js";
 
 const MOST_DEVICES = 5;
+const SHORT = 12;
 
-/** The domains of an area; opened, each indicator also says why. */
+/** The domains of an area, each to be opened; opened, each indicator also says why. */
 export class Detail {
-  constructor(container) {
+  constructor(container, onIndex) {
     this.container = container;
+    this.onIndex = onIndex;
   }
 
   update(page, code) {
-    const domains = Object.keys(page.city.vitals.get(code)?.domains ?? {});
-    mirror(this.container, domains, (id) => `${code} ${id}`, () => new DomainDetail(), (part, id) => {
-      part.update(page, code, id);
+    const known = page.city.vitals.get(code)?.domains ?? {};
+    const domains = page.city.domainIds().filter((id) => id in known);
+    const indicators = domains.reduce((sum, id) => sum + Object.keys(known[id].indicators ?? {}).length, 0);
+    mirror(this.container, domains, (id) => `${code} ${id}`, () => new DomainDetail(this.onIndex), (part, id) => {
+      part.update(page, code, id, indicators <= SHORT);
     });
   }
 }
 
+/** A long list opens at the chosen index alone; what was opened or closed by hand stays so. */
 class DomainDetail {
-  constructor() {
-    this.name = el("h3", { class: "detail-name" });
+  constructor(onIndex) {
+    this.onIndex = onIndex;
+    this.byHand = null;
+    this.open = false;
+    this.name = el("button", { class: "detail-name", type: "button" });
+    this.name.addEventListener("click", () => {
+      this.byHand = !this.open;
+      this.show(this.byHand);
+    });
     this.state = el("span", { class: "state" });
     this.score = el("b", { class: "detail-score" });
     this.facts = el("p", { class: "facts" });
     this.indicators = el("div", { class: "detail-indicators" });
     this.node = el("article", { class: "detail" },
-      el("header", { class: "detail-head" }, this.name, this.state, this.score), this.facts, this.indicators);
+      el("header", { class: "detail-head" }, el("h3", {}, this.name), this.state, this.score),
+      this.facts, this.indicators);
   }
 
-  update(page, code, id) {
+  show(open) {
+    this.open = open;
+    setAttribute(this.name, "aria-expanded", String(open));
+    setShown(this.facts, open);
+    setShown(this.indicators, open);
+  }
+
+  update(page, code, id, short) {
     const { language } = page;
+    this.show(this.byHand ?? (short || domainOf(page.index) === id));
     const domain = page.city.index(code, id);
     const value = shown(domain, page.now, page.pulse);
     setText(this.name, page.indexName(id));
@@ -46,8 +68,8 @@ class DomainDetail {
     if (points !== null) facts.push(language.text("composite-points", { points: format.score(language, points) }));
     setText(this.facts, facts.join("  /  "));
     setAttribute(this.node, "data-band", band(value.score));
-    const indicators = Object.entries(domain?.indicators ?? {});
-    mirror(this.indicators, indicators, ([key]) => key, () => new IndicatorDetail(), (part, [key, delivered]) => {
+    const indicators = this.open ? Object.entries(domain?.indicators ?? {}) : [];
+    mirror(this.indicators, indicators, ([key]) => key, () => new IndicatorDetail(this.onIndex), (part, [key, delivered]) => {
       part.update(page, key, delivered, shareOf(domain, key));
     });
   }
@@ -84,8 +106,8 @@ function factsOf(page, value, delivered, shareOfDomain = null) {
 }
 
 class IndicatorDetail {
-  constructor() {
-    this.row = new IndicatorRow();
+  constructor(onIndex) {
+    this.row = new IndicatorRow(onIndex);
     this.facts = el("p", { class: "facts" });
     this.title = el("h4", { class: "why-title" });
     this.devices = el("ol", { class: "why" });

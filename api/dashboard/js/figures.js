@@ -6,6 +6,11 @@ import * as format from "./format.js";
 import { shown } from "./freshness.js";
 import { Series } from "./series.js";
 import { Sparkline } from "./sparkline.js";
+import { SENSING } from "./state.js";
+import { CalmOrder } from "./tiles.js";
+import { sharesOf } from "./why.js";
+
+const SENSING_FACTS = 3;
 
 /** The live series of the city's composite and domains, one per index, fed by history and by each tick. */
 export class CitySeries {
@@ -18,9 +23,11 @@ export class CitySeries {
     return this.byIndex.get(id);
   }
 
-  /** Note the city's scores at the newest tick. */
+  /** Note the city's scores at the newest tick; what is delivered no more is forgotten. */
   record(city) {
-    for (const id of ["composite", ...city.domainIds()]) {
+    const ids = ["composite", ...city.domainIds()];
+    for (const id of this.byIndex.keys()) if (!ids.includes(id)) this.byIndex.delete(id);
+    for (const id of ids) {
       const score = city.index(city.code, id)?.score;
       if (city.at !== null && score !== undefined) this.of(id).push(city.at, score);
     }
@@ -94,29 +101,53 @@ export class CompositeFigure extends IndexFigure {
   }
 }
 
-/** One domain: its figure, its trace and a row per indicator. */
+/** One domain: its figure, its trace and a row for each of the indicators that cost it most. */
 class DomainChannel extends IndexFigure {
-  constructor(id) {
+  constructor(id, onIndex) {
     super(id, { large: false });
     this.rows = el("div", { class: "indicators", role: "list" });
+    this.more = el("button", { type: "button", class: "more" });
+    this.more.addEventListener("click", () => onIndex(id));
+    this.onIndex = onIndex;
+    this.order = new CalmOrder();
     this.node = el("article", { class: "channel" },
       el("header", { class: "figure-head" }, this.name, this.trend),
-      el("div", { class: "figure-value" }, this.score, this.state), this.spark.node, this.facts, this.rows);
+      el("div", { class: "figure-value" }, this.score, this.state), this.spark.node, this.facts,
+      el("div", { class: "indicator-list" }, this.rows, this.more));
   }
 
-  update(page) {
+  update(page, most) {
     super.update(page);
-    const indicators = Object.entries(page.city.index(page.city.code, this.id)?.indicators ?? {});
-    mirror(this.rows, indicators, ([id]) => id, () => new IndicatorRow(), (row, [id, value]) => {
+    const domain = page.city.index(page.city.code, this.id);
+    const entries = this.order.apply(page.pulse, page.now, costliestFirst(domain));
+    const listed = entries.slice(0, entries.length === most + 1 ? most + 1 : most);
+    mirror(this.rows, listed, ({ id }) => id, () => new IndicatorRow(this.onIndex), (row, { id, value }) => {
       row.update(page, id, value);
     });
+    setShown(this.more, listed.length < entries.length);
+    setText(this.more, page.language.text("more", { n: entries.length - listed.length }));
   }
 }
 
-/** An indicator in one line: name, measured value, score as bar and number, coverage. */
+/** A domain's indicators as {id, value}: first what costs it most points, then what has no score, then what does not apply. */
+export function costliestFirst(domain) {
+  const shares = sharesOf(domain);
+  const cost = ({ id, value }) => {
+    if (value.score !== null) return (shares.get(id) ?? 0) * (100 - value.score);
+    if (["no_devices", "not_applicable"].includes(value.reason)) return -2;
+    return value.value === null ? -0.5 : -1;
+  };
+  return Object.entries(domain?.indicators ?? {})
+    .map(([id, value], place) => ({ id, value, place }))
+    .sort((one, other) => cost(other) - cost(one) || one.place - other.place);
+}
+
+/** An indicator in one line: name, measured value, score as bar and number, coverage; its name chooses it. */
 export class IndicatorRow {
-  constructor() {
-    this.name = el("span", { class: "indicator-name" });
+  constructor(onIndex) {
+    this.id = null;
+    this.name = el("button", { class: "indicator-name", type: "button" });
+    this.name.addEventListener("click", () => onIndex(this.id));
     this.number = el("b", { class: "indicator-number" });
     this.unit = el("span", { class: "indicator-unit" });
     this.fill = el("i", { class: "bar-fill" });
@@ -134,8 +165,10 @@ export class IndicatorRow {
     const value = shown(delivered, page.now, page.pulse);
     const name = language.name(delivered.name, id);
     const [number, unit] = format.measure(language, value.value, delivered.unit);
+    this.id = id;
     setText(this.name, name);
     setAttribute(this.name, "title", name);
+    setAttribute(this.name, "aria-current", page.index === id);
     setText(this.number, number);
     setText(this.unit, unit);
     setText(this.score, value.score === null ? "" : format.score(language, value.score, 0));
@@ -150,14 +183,65 @@ export class IndicatorRow {
   }
 }
 
-/** Every domain the city delivers, whatever their number. */
+/** Every domain the city delivers, whatever their number; the system's own health apart, in one line. */
 export class DomainChannels {
-  constructor(container) {
+  constructor(container, onIndex) {
     this.container = container;
+    this.onIndex = onIndex;
   }
 
   update(page) {
     const ids = page.city.domainIds();
-    mirror(this.container, ids, (id) => id, (id) => new DomainChannel(id), (channel) => channel.update(page));
+    const most = rowsFor(ids.filter((id) => id !== SENSING).length);
+    const create = (id) => (id === SENSING ? new SensingLine(this.onIndex) : new DomainChannel(id, this.onIndex));
+    mirror(this.container, ids, (id) => id, create, (channel) => channel.update(page, most));
+  }
+}
+
+/** Rows a domain may have for all of them to fit on a wall. */
+function rowsFor(domains) {
+  return domains <= 4 ? 5 : domains === 5 ? 3 : 2;
+}
+
+/** How well the system itself sees: its index and the measures that are lowest. */
+class SensingLine {
+  constructor(onIndex) {
+    this.name = el("button", { class: "sensing-name", type: "button" });
+    this.name.addEventListener("click", () => onIndex(SENSING));
+    this.state = el("span", { class: "state" });
+    this.score = el("b", { class: "sensing-score" });
+    this.note = el("span", { class: "sensing-note" });
+    this.rows = el("p", { class: "sensing-facts" });
+    this.node = el("article", { class: "channel sensing" },
+      el("header", { class: "sensing-head" }, this.name, this.note, this.state, this.score), this.rows);
+  }
+
+  update(page) {
+    const { language, city } = page;
+    const domain = city.index(city.code, SENSING);
+    const value = shown(domain, page.now, page.pulse);
+    setText(this.name, page.indexName(SENSING));
+    setText(this.note, language.text("own-health"));
+    setText(this.score, format.score(language, value.score));
+    setText(this.state, value.score === null ? language.reason(value.reason) : language.text(`band-${band(value.score)}`));
+    setAttribute(this.node, "data-band", band(value.score));
+    const lowest = costliestFirst(domain).slice(0, SENSING_FACTS);
+    mirror(this.rows, lowest, ({ id }) => id, () => new SensingFact(), (part, item) => part.update(page, item));
+  }
+}
+
+class SensingFact {
+  constructor() {
+    this.name = el("span");
+    this.value = el("b");
+    this.node = el("span", { class: "sensing-fact" }, this.name, " ", this.value);
+  }
+
+  update(page, { id, value: delivered }) {
+    const { language } = page;
+    const value = shown(delivered, page.now, page.pulse);
+    setText(this.name, language.name(delivered.name, id));
+    setText(this.value, format.measure(language, value.value, delivered.unit).join(" ").trim());
+    setAttribute(this.node, "data-band", band(value.score));
   }
 }

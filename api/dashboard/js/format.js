@@ -79,6 +79,17 @@ export function seconds(language, value) {
   return value === null ? DASH : `${number(language, Math.floor(value), 0)} ${AGE_UNITS[language.id].second}`;
 }
 
+/** Time of day without seconds in a time zone. */
+export function timeOfDay(language, milliseconds, timeZone) {
+  const key = `time ${language.locale} ${timeZone}`;
+  if (!formats.has(key)) {
+    const zone = timeZone ? { timeZone } : {};
+    const time = { ...zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    formats.set(key, new Intl.DateTimeFormat(language.locale, time));
+  }
+  return formats.get(key).format(milliseconds);
+}
+
 /** Time of day and date in a time zone, as [time, date]. */
 export function timeAndDate(language, milliseconds, timeZone) {
   const zone = timeZone ? { timeZone } : {};

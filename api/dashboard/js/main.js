@@ -6,6 +6,7 @@ import { Clock } from "./clock.js";
 import { setText } from "./dom.js";
 import { CitySeries, CompositeFigure, DomainChannels } from "./figures.js";
 import { pulse } from "./freshness.js";
+import { FocusBook } from "./focus-book.js";
 import { Header } from "./header.js";
 import { Language } from "./i18n.js";
 import { Legend } from "./legend.js";
@@ -18,6 +19,8 @@ import { City } from "./state.js";
 const LEDGER_EVERY_MS = 2000;
 const REJECTS_EVERY_MS = 5000;
 const HISTORY_EVERY_MS = 120_000;
+const FOCUS_EVERY_MS = 30_000;
+const STREETS_EVERY_MS = 15_000;
 const RETRY_MS = 3000;
 const SHOWN_REJECTS = 4;
 
@@ -33,6 +36,7 @@ const page = {
   language,
   series,
   book: new LedgerBook(),
+  focus: new FocusBook(api),
   rejects: null,
   timezone: null,
   connected: false,
@@ -42,7 +46,7 @@ const page = {
   index: "composite",
   everyStreet: true,
   sort: "score",
-  /** Name of the composite or of a domain, as delivered. */
+  /** Name of the composite, a domain or an indicator, as delivered. */
   indexName(id) {
     if (id === "composite") return language.text("composite");
     return language.name(city.index(city.code, id)?.name, id);
@@ -54,11 +58,11 @@ const map = new DistrictMap(byId("map"), byId("map-note"), choose);
 const parts = [
   new Header(chooseLanguage),
   new CompositeFigure(byId("composite")),
-  new DomainChannels(byId("domains")),
+  new DomainChannels(byId("domains"), chooseIndex),
   new IndexChoice(byId("index-choice"), chooseIndex),
   map,
   new Legend(byId("legend")),
-  new Panel(byId("panel"), { onChoose: choose, onSort: chooseSort }),
+  new Panel(byId("panel"), { onChoose: choose, onSort: chooseSort, onIndex: chooseIndex }),
   new LedgerLine(byId("ledger")),
   new RejectList(byId("rejects")),
 ];
@@ -86,12 +90,16 @@ function choose(code) {
   page.selected = code;
   writeAddress();
   live?.turnTo(streamAddress());
+  readFocus();
+  readStreets().catch(() => {});
   redraw();
 }
 
 function chooseIndex(id) {
   page.index = id;
   writeAddress();
+  readFocus();
+  readStreets().catch(() => {});
   redraw();
 }
 
@@ -118,6 +126,7 @@ function readAddress() {
   const chosen = new URLSearchParams(location.hash.slice(1));
   page.selected = city.areas.has(chosen.get("area")) ? chosen.get("area") : city.code;
   page.index = chosen.get("index") ?? "composite";
+  readFocus();
   live?.turnTo(streamAddress());
   redraw();
 }
@@ -159,6 +168,20 @@ async function readHistory() {
   }
 }
 
+/** The recent past, the forecast and the reasons of what is chosen. */
+async function readFocus() {
+  if (page.selected === null || !city.knows(page.index)) return;
+  await page.focus.turnTo(page.selected, page.index);
+  redraw();
+}
+
+/** A phone does not follow all streets; it asks for one figure of each now and then. */
+async function readStreets() {
+  if (page.everyStreet || page.selected !== city.code || city.tick === null) return;
+  city.note(await api.streets(page.index));
+  redraw();
+}
+
 async function readLedger() {
   page.book.note(await api.ledger(), performance.now());
 }
@@ -195,6 +218,8 @@ function take(change) {
   if (historyFollowed || city.domainIds().length === 0) return;
   historyFollowed = true;
   repeat(HISTORY_EVERY_MS, readHistory, () => {});
+  repeat(FOCUS_EVERY_MS, readFocus, () => {});
+  repeat(STREETS_EVERY_MS, readStreets, () => {});
 }
 
 async function start() {

@@ -183,6 +183,7 @@ export class IndexChoice {
 
   update(page) {
     const ids = ["composite", ...page.city.domainIds()];
+    if (!ids.includes(page.index) && page.city.knows(page.index)) ids.push(page.index);
     mirror(this.container, ids, (id) => id, (id) => this.create(id), (part, id) => {
       part.input.checked = page.index === id;
       setText(part.text, page.indexName(id));

@@ -5,14 +5,15 @@ import { Detail } from "./detail.js";
 import { el, mirror, setAttribute, setShown, setText } from "./dom.js";
 import * as format from "./format.js";
 import { shown } from "./freshness.js";
-import { CalmOrder, Tiles, entriesOf } from "./tiles.js";
+import { Focus } from "./focus.js";
+import { CalmOrder, Tiles, entriesOf, shortened } from "./tiles.js";
 
-const ATTENTION = 12;
+const ATTENTION = 7;
 const FINE_FROM = 70;
 const SORTS = ["score", "coverage", "age", "code"];
 
 export class Panel {
-  constructor(root, { onChoose, onSort }) {
+  constructor(root, { onChoose, onSort, onIndex }) {
     const find = (name) => root.querySelector(`[data-part="${name}"]`);
     this.root = root;
     this.shown = null;
@@ -24,12 +25,13 @@ export class Panel {
     this.order = new CalmOrder();
     this.crumbs = find("crumbs");
     this.head = new AreaHead(find("head"));
+    this.focus = new Focus(find("focus"), { onIndex });
     this.subtitle = find("subtitle");
     this.sortRow = find("sort-row");
     this.sort = find("sort");
     this.tiles = new Tiles(find("tiles"), this.onChoose);
     this.attention = new Attention(find("attention"), this.onChoose);
-    this.detail = new Detail(find("detail"));
+    this.detail = new Detail(find("detail"), onIndex);
     this.parts = { head: find("head"), tiles: find("tiles"), attention: find("attention"), detail: find("detail") };
     this.options = SORTS.map((id) => el("option", { value: id }));
     this.sort.append(...this.options);
@@ -47,7 +49,8 @@ export class Panel {
     setText(this.subtitle, language.text(area.level === "city" ? "city-areas" : "district-areas"));
     setShown(this.sortRow, children.length > 0);
     setShown(this.parts.tiles, children.length > 0);
-    const attentive = area.level === "city" && page.everyStreet;
+    this.focus.update(page);
+    const attentive = area.level === "city";
     setShown(this.parts.attention, attentive);
     setShown(this.parts.detail, area.level !== "city");
     this.options.forEach((option, place) => setText(option, language.text(`sort-${SORTS[place]}`)));
@@ -155,7 +158,7 @@ class Attention {
     const known = entries.filter((entry) => entry.value.score !== null);
     const low = this.order.apply(askedFor(page), page.now, known);
     const worst = low.filter((entry) => entry.value.score < FINE_FROM).slice(0, ATTENTION);
-    const missing = entries.length - known.length;
+    const missing = entries.filter(({ value }) => value.score === null && value.reason !== "unknown").length;
     setText(this.title, language.text("attention"));
     const words = [];
     if (worst.length === 0 && known.length > 0) words.push(language.text("attention-none"));
@@ -164,7 +167,7 @@ class Attention {
     mirror(this.list, worst, (entry) => entry.area.code, (entry) => this.create(entry), (part, entry) => {
       const { area, value } = entry;
       setText(part.name, language.name(area.name, area.code));
-      setText(part.district, language.name(city.areas.get(area.parent)?.name));
+      setText(part.district, shortened(language.name(city.areas.get(area.parent)?.name)));
       setText(part.score, format.score(language, value.score));
       setText(part.state, language.text(`band-${band(value.score)}`));
       setAttribute(part.node, "data-band", band(value.score));

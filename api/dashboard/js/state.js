@@ -1,5 +1,8 @@
 // What the page knows: the city's areas, and the newest vital signs of each, merged from live events.
 
+/** The domain that tells of the system itself, not of the city. */
+export const SENSING = "sensing";
+
 /** Areas by code with their children, and one vitals document per area. Bounded by the number of areas. */
 export class City {
   constructor() {
@@ -48,12 +51,22 @@ export class City {
     this.alarms = event.alarms ?? this.alarms;
     this.offset = /[+-]\d\d:\d\d$/.exec(event.at)?.[0] ?? this.offset;
     for (const [code, changes] of Object.entries(event.areas ?? {})) {
-      const known = this.vitals.get(code) ?? { composite: {}, domains: {} };
+      const whole = "level" in changes; // then nothing of before holds any more
+      const known = (whole ? null : this.vitals.get(code)) ?? { composite: {}, domains: {} };
       mergeVitals(known, changes, instant(changes.at) ?? eventAt);
       this.vitals.set(code, known);
       this.methodVersion = changes.methodVersion ?? this.methodVersion;
     }
     if (isNews && this.isSilent()) this.at = eventAt - 1000 * this.newestReadingAge();
+  }
+
+  /** Vital signs that were asked for, not streamed: they tell nothing of the flow of ticks. */
+  note({ at, areas }) {
+    for (const [code, changes] of Object.entries(areas)) {
+      const known = this.vitals.get(code) ?? { composite: {}, domains: {} };
+      mergeVitals(known, changes, instant(at));
+      this.vitals.set(code, known);
+    }
   }
 
   /**
@@ -82,10 +95,11 @@ export class City {
     return this.vitals.get(this.code)?.composite.reason === "pipeline_silent";
   }
 
-  /** VALUE of an index of an area: `composite`, or a domain's id; undefined while nothing is known. */
+  /** VALUE of an index of an area: `composite`, a domain's or an indicator's id; undefined while nothing is known. */
   index(code, id) {
     const vitals = this.vitals.get(code);
-    return id === "composite" ? vitals?.composite : vitals?.domains[id];
+    if (id === "composite") return vitals?.composite;
+    return vitals?.domains[id] ?? vitals?.domains[domainOf(id)]?.indicators?.[id];
   }
 
   /** Devices of all kinds of an area, {reporting, expected}, or null while nothing is known. */
@@ -96,10 +110,21 @@ export class City {
     return { reporting: total("reporting"), expected: total("expected") };
   }
 
-  /** Ids of the domains the city delivers, in its order. */
+  /** Ids of the domains the city delivers, in its order, the system's own health last. */
   domainIds() {
-    return Object.keys(this.vitals.get(this.code)?.domains ?? {});
+    const ids = Object.keys(this.vitals.get(this.code)?.domains ?? {});
+    return [...ids.filter((id) => id !== SENSING), ...ids.filter((id) => id === SENSING)];
   }
+
+  /** Whether an id is that of an index somewhere in the city's own vital signs. */
+  knows(id) {
+    return this.index(this.code, id) !== undefined;
+  }
+}
+
+/** The domain an indicator belongs to: its id begins with it. */
+export function domainOf(id) {
+  return id.split(".", 1)[0];
 }
 
 function instant(text) {

@@ -33,18 +33,19 @@ export class CalmOrder {
   constructor() {
     this.asked = null;
     this.sortedAt = -Infinity;
-    this.codes = [];
+    this.keys = [];
   }
 
   /** `asked` names what is wanted; `sorted` are the entries as they would be ordered now. */
   apply(asked, now, sorted) {
-    if (asked !== this.asked || now - this.sortedAt > CALM_MS) {
+    const byKey = new Map(sorted.map((entry) => [entry.id ?? entry.area.code, entry]));
+    const news = sorted.length !== this.keys.length || this.keys.some((key) => !byKey.has(key));
+    if (news || asked !== this.asked || now - this.sortedAt > CALM_MS) {
       this.asked = asked;
       this.sortedAt = now;
-      this.codes = sorted.map((entry) => entry.area.code);
+      this.keys = [...byKey.keys()];
     }
-    const byCode = new Map(sorted.map((entry) => [entry.area.code, entry]));
-    return this.codes.map((code) => byCode.get(code)).filter(Boolean);
+    return this.keys.map((key) => byKey.get(key));
   }
 }
 
