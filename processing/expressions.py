@@ -158,6 +158,42 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Switch:
+    """1 from ``on`` upwards, 0 below ``off``, and 0.5 between the two, where a state stays what it was."""
+
+    of: Expression
+    on: float
+    off: float
+
+    @property
+    def needs(self) -> Needs:
+        return self.of.needs
+
+    def evaluate(self, batch: Batch) -> Evaluated:
+        values, present = self.of.evaluate(batch)
+        state = np.where(values >= self.on, 1.0, np.where(values < self.off, 0.0, 0.5))
+        return np.where(np.isfinite(values), state, values), present
+
+
+@dataclass(frozen=True)
+class Position:
+    """1 where the reading has a place and the label ``at_work``, NOT_APPLICABLE where it has the place alone."""
+
+    name: str
+    at_work: str
+
+    @property
+    def needs(self) -> Needs:
+        return ((self.name,),)
+
+    def evaluate(self, batch: Batch) -> Evaluated:
+        column = batch.columns[batch.stream.field_by_name[self.name].columns[0]]
+        label = batch.columns[batch.stream.field_by_name[self.at_work].columns[0]]
+        working = np.array([name is not None for name in label.tolist()], np.bool_)
+        return np.where(working, 1.0, NOT_APPLICABLE), ~np.isnan(column)
+
+
+@dataclass(frozen=True)
 class Elapsed:
     """Seconds from one instant of the reading to another; positive when ``end`` is later."""
 
@@ -230,9 +266,9 @@ class Given:
 def check_fields(expression: Expression, stream: Stream) -> None:
     """Raise ValueError naming a field or choice the stream does not have, or a field of the wrong type."""
     inner = expression
-    while isinstance(inner, Magnitude | Clipped | Compare):
+    while isinstance(inner, Magnitude | Clipped | Compare | Switch):
         inner = inner.of
-    allowed = {Is: ("choice",), Elapsed: ("instant",), Says: ("label",)}.get(
+    allowed = {Is: ("choice",), Elapsed: ("instant",), Says: ("label",), Position: ("point",)}.get(
         type(inner), ("number", "integer", "boolean")
     )
     if isinstance(inner, Given) and inner.name not in stream.field_by_name:

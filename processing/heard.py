@@ -117,6 +117,10 @@ class Newest(Heard):
         super().grow(size)
         self._order = enlarged(self._order, size, 0)
 
+    def order(self, slots: Slots) -> Instants:
+        """Seq of the newest reading of some slots."""
+        return self._order[slots].astype(np.int64)
+
     def take(self, slot: Labels, time: Instants, seq: Instants) -> NDArray[np.void]:
         """Take readings in, in any order; returns what moved, kernels.MOVE[n]."""
         if self._order.dtype == np.int32 and len(seq) and not _NARROW.min <= seq.min() <= seq.max() <= _NARROW.max:

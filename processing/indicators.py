@@ -5,8 +5,21 @@ indicator needs. Goalposts are fixed points (value, score) joined by straight li
 the data. ``docs/methodology.md`` says the same in prose.
 """
 
-from processing.expressions import Clipped, Compare, Elapsed, Field, Given, Is, Largest, Magnitude, Occurs, Says
-from processing.method import DAY, Domain, Indicator
+from processing.expressions import (
+    Clipped,
+    Compare,
+    Elapsed,
+    Field,
+    Given,
+    Is,
+    Largest,
+    Magnitude,
+    Occurs,
+    Position,
+    Says,
+    Switch,
+)
+from processing.method import DAY, HOUR, Domain, Indicator
 
 DOMAINS: tuple[Domain, ...] = (
     Domain("waste", "垃圾分类", "Waste"),
@@ -16,6 +29,7 @@ DOMAINS: tuple[Domain, ...] = (
 )
 
 _FILL = Largest(("fillingLevelResidual", "fillingLevelFood", "fillingLevelRecyclable", "fillingLevelHazardous"))
+_TAKEN = Is("status", "occupied", others=("free",), excused=("closed",))
 _DELAY = Elapsed("scheduledAt", "arrivedAt")
 _SFPARK = "SFpark pilot evaluation (SFMTA 2014); Pierce & Shoup 2013: price rises from 80 %, falls below 60 % and 30 %"
 _GB14554 = "GB 14554-93, class 2, new: limit at the boundary"
@@ -138,13 +152,40 @@ INDICATORS: tuple[Indicator, ...] = (
         source="no norm exists for what a camera sees; full score from 95 % of huts without a wrong throw",
     ),
     Indicator(
+        id="waste.hours_to_full",
+        name_zh="预计满溢时间",
+        name_en="Hours to full",
+        unit="h",
+        stream="garbage_hut",
+        aggregation="time_to_full",
+        value=_FILL,
+        window=6 * HOUR,
+        pane=1800,
+        weight=0.0,
+        goalposts=((0.0, 0), (4.0, 60), (24.0, 100)),
+        source="Theil 1950, Sen 1968: median of pairwise slopes; four hours' notice is taken as acceptable",
+    ),
+    Indicator(
+        id="waste.overflow_time",
+        name_zh="满溢清运时长",
+        name_en="Time from overflow to emptied",
+        unit="h",
+        stream="garbage_hut",
+        aggregation="time_to_emptied",
+        value=Switch(_FILL, on=0.95, off=0.5),
+        window=DAY,
+        pane=600,
+        goalposts=((0.0, 100), (2.0, 80), (12.0, 0)),
+        source="no norm exists; two hours from overflow to collection is taken as good service",
+    ),
+    Indicator(
         id="parking.kerb_occupancy",
         name_zh="道路泊位占用率",
         name_en="Kerb occupancy",
         unit="1",
         stream="parking_bay",
         aggregation="latest_mean",
-        value=Is("status", "occupied", others=("free",), excused=("closed",)),
+        value=_TAKEN,
         goalposts=((0.0, 60), (0.3, 80), (0.6, 100), (0.8, 100), (0.95, 40), (1.0, 0)),
         weight=2.0,
         source=f"target band 60–80 %: {_SFPARK}",
@@ -171,6 +212,30 @@ INDICATORS: tuple[Indicator, ...] = (
         value=Is("status", "free", others=("occupied",), excused=("closed",)),
         goalposts=((0.5, 0), (0.8, 60), (1.0, 100)),
         source="one free space on every block is the aim of demand-based pricing: Shoup 2005; SFpark (SFMTA 2014)",
+    ),
+    Indicator(
+        id="parking.turnover",
+        name_zh="泊位周转率",
+        name_en="Turnover",
+        unit="/bay·h",
+        stream="parking_bay",
+        aggregation="turnover",
+        value=_TAKEN,
+        pane=60,
+        weight=0.0,
+        source="sessions per space and hour (ITE Manual of Transportation Engineering Studies)",
+    ),
+    Indicator(
+        id="parking.mean_stay",
+        name_zh="平均停放时长",
+        name_en="Mean stay",
+        unit="min",
+        stream="parking_bay",
+        aggregation="mean_stay",
+        value=_TAKEN,
+        pane=60,
+        weight=0.0,
+        source="Little 1961: mean stay = bays taken / arrivals per time; informative, without a score",
     ),
     Indicator(
         id="parking.unknown_share",
@@ -230,6 +295,21 @@ INDICATORS: tuple[Indicator, ...] = (
         weight=0.0,
         goalposts=((0.0, 100), (30.0, 90), (120.0, 50), (300.0, 0)),
         source="mean absolute error of what passengers were shown last; no norm exists",
+    ),
+    Indicator(
+        id="transit.commercial_speed",
+        name_zh="运营车速",
+        name_en="Commercial speed",
+        unit="km/h",
+        stream="bus",
+        aggregation="speed",
+        value=Position("position", at_work="trip"),
+        entity=("trip",),
+        window=900,
+        pane=60,
+        weight=0.0,
+        goalposts=((8.0, 0), (15.0, 60), (25.0, 100)),
+        source="distance over time, stops included (TCQSM 3rd ed., TCRP Report 165); the scores are configuration",
     ),
     Indicator(
         id="energy.low_power_factor",
@@ -303,5 +383,19 @@ INDICATORS: tuple[Indicator, ...] = (
         fewest=4,
         weight=0.0,
         source="peak load / mean load, the inverse of the load factor (IEC 60050-691)",
+    ),
+    Indicator(
+        id="energy.co2e",
+        name_zh="碳排放当量",
+        name_en="Carbon dioxide equivalent",
+        unit="kg/d",
+        stream="energy_meter",
+        aggregation="register_rate",
+        value=Field("totalActiveEnergyImport"),
+        window=DAY,
+        pane=HOUR,
+        factor=0.42,
+        weight=0.0,
+        source="0.42 kg CO2 per kWh: Shanghai's accounting default of 2022 (沪环气〔2022〕34号)",
     ),
 )

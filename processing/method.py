@@ -7,7 +7,7 @@ from typing import Literal
 
 from devices.contract import Stream
 from devices.kinds import streams
-from processing.expressions import Elapsed, Expression, Needs, check_fields
+from processing.expressions import Elapsed, Expression, Needs, Position, check_fields
 
 Aggregation = Literal[
     "latest_mean",
@@ -18,8 +18,18 @@ Aggregation = Literal[
     "window_clear",
     "load_factor",
     "peak_to_average",
+    "turnover",
+    "mean_stay",
+    "time_to_emptied",
+    "time_to_full",
+    "register_rate",
+    "speed",
     "excess_wait",
 ]
+SEQUENCES = ("turnover", "mean_stay", "time_to_emptied", "time_to_full", "register_rate", "speed")
+"""aggregations of what becomes of a device's readings in order of time"""
+SUMS = ("latest_sum", "register_rate")
+"""aggregations whose value of an area is the sum of those of its parts"""
 Goalposts = tuple[tuple[float, float], ...]
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -33,6 +43,14 @@ SHORTEST_STALE = 5.0
 """seconds: below this, delays of the path would look like silence"""
 FREQUENT_HEADWAY = 720
 """seconds: excess wait is measured where a bus is scheduled at least every 12 minutes, 5 an hour (TfL)"""
+EMPTIED_BY = 0.2
+"""a fill that falls by this much from one point to the next was emptied in between"""
+LONGEST_TO_FULL = 72.0
+"""hours: a forecast beyond that says no more than 'not soon'"""
+SHORTEST_REGISTER_SPAN = HOUR
+"""seconds: less of a register is no ground for a rate"""
+LONGEST_PANE = HOUR
+"""seconds: a ring of panes keeps the time within a pane in 32 bits of µs"""
 PANES_PER_WINDOW = 360
 SHORTEST_PANE = 10
 
@@ -59,6 +77,13 @@ class Indicator:
     window_rate   Σ value of the last ``window`` seconds, per reporting device and ``rate_per`` seconds
     window_clear  share of the reporting devices without a reading of the last ``window`` seconds whose value is above 0
     load_factor   mean / largest of the panes' means Σ value / Σ per; peak_to_average: the inverse of that
+    turnover      Σ changes of ``value`` from 0 to 1 / Σ hours looked at
+    mean_stay     Σ minutes at 1 / Σ changes from 0 to 1
+    time_to_emptied  Σ hours at 1 / Σ changes from 0 to 1, or at 1 from the start
+    time_to_full  mean of the hours until ``value`` is 1, by the Theil–Sen slope of the panes' last readings
+    register_rate  Σ rise of the register per ``rate_per`` seconds, times ``factor``
+    speed         Σ metres / Σ seconds, in km/h, between the panes' last places of one trip (``entity``)
+                  (these six: over the fresh devices, from the ``window`` that ends with the newest reading of each)
     excess_wait   Σh²/2Σh − Σs²/2Σs over the headways h observed (end of ``value``, an Elapsed) and s scheduled
                   (its start) of each ``entity`` in the last ``window`` seconds
 
@@ -81,6 +106,7 @@ class Indicator:
     window: int = HOUR
     pane: int = 0
     rate_per: int = DAY
+    factor: float = 1.0
     minimum_coverage: float = MINIMUM_COVERAGE
     fewest: int = 1
     entity: tuple[str, ...] = ()
@@ -122,15 +148,19 @@ def _check_scores(row: Indicator) -> None:
             f"window is {row.window} s, must be a multiple of {pane_of(row)} s, "
             f"{'its pane' if row.pane else 'the pane of windows of its length'}, and at least {SHORTEST_PANE} s"
         )
+    if row.aggregation in SEQUENCES and pane_of(row) > LONGEST_PANE:
+        raise ValueError(f"pane is {pane_of(row)} s, must be at most {LONGEST_PANE} s")
 
 
 def _check_fields(row: Indicator, stream: Stream) -> None:
     for expression in (row.value, *([row.per] if row.per else [])):
         check_fields(expression, stream)
-    if row.aggregation != "excess_wait":
-        return
-    if not isinstance(row.value, Elapsed) or not row.entity:
+    if row.aggregation in ("speed", "time_to_full", "register_rate") and len(needs(row)) != 1:
+        raise ValueError(f"{row.aggregation} needs a value of one group of fields")
+    if row.aggregation == "excess_wait" and not (isinstance(row.value, Elapsed) and row.entity):
         raise ValueError("excess_wait needs an Elapsed(scheduled, observed) as value, and an entity")
+    if row.aggregation == "speed" and not (isinstance(row.value, Position) and row.entity):
+        raise ValueError("speed needs a Position as value, and the trip as entity")
     for name in row.entity:
         if name not in stream.field_by_name:
             raise ValueError(f"entity field {name!r} must be one of {', '.join(stream.field_by_name)}")
@@ -179,6 +209,9 @@ def method_version(table: Sequence[Indicator], domains: Sequence[Domain]) -> str
         FREQUENT_HEADWAY,
         PANES_PER_WINDOW,
         SHORTEST_PANE,
+        EMPTIED_BY,
+        LONGEST_TO_FULL,
+        SHORTEST_REGISTER_SPAN,
     )
     rows = [replace(row, weight=float(row.weight), goalposts=_floats(row.goalposts)) for row in table]
     sides = [replace(domain, weight=float(domain.weight)) for domain in domains]

@@ -7,11 +7,13 @@ come from the same numbers.
 from collections.abc import Sequence
 from typing import Any
 
+from devices.kinds import kinds, streams
 from processing.expressions import gives_codes
 from processing.latest import LatestGroup, LatestTracker, Storage
 from processing.loads import LoadTracker
-from processing.method import Indicator
+from processing.method import SEQUENCES, STALE_AFTER_INTERVALS, Indicator, kind_of
 from processing.panes import PaneTracker
+from processing.sequences import SequenceTracker
 from processing.shares import ClearTracker, share_of_areas
 from processing.standing import Labels, Measured, Standing
 from processing.waits import WaitTracker
@@ -34,7 +36,7 @@ def make_trackers(indicators: Sequence[Indicator], parents: Labels) -> dict[str,
     groups: dict[Any, LatestGroup] = {}
     for indicator in indicators:
         tracker = trackers[indicator.id] = make_tracker(indicator, parents)
-        if isinstance(tracker, LatestTracker):
+        if isinstance(tracker, LatestTracker) and not isinstance(tracker, SequenceTracker):
             # who needs the same fields finds the same readings to say something, and expects the same devices
             looked_at = indicator.value.needs, indicator.per.needs if indicator.per else ()
             key = indicator.stream, looked_at[0] + looked_at[1]
@@ -44,7 +46,9 @@ def make_trackers(indicators: Sequence[Indicator], parents: Labels) -> dict[str,
 
 def folded_by(tracker: Tracker) -> Tracker | LatestGroup:
     """What must be given the readings for a tracker, once for all that share it."""
-    return tracker.group if isinstance(tracker, LatestTracker) else tracker
+    if isinstance(tracker, LatestTracker) and not isinstance(tracker, SequenceTracker):
+        return tracker.group
+    return tracker
 
 
 def make_tracker(indicator: Indicator, parents: Labels) -> Tracker:
@@ -63,6 +67,8 @@ def make_tracker(indicator: Indicator, parents: Labels) -> Tracker:
             return LoadTracker(PaneTracker(indicator, parents), parents, indicator.fewest, inverse=inverse)
         case "excess_wait":
             return WaitTracker(indicator, parents)
+        case _:
+            return SequenceTracker(indicator, parents, streams()[indicator.stream])
 
 
 def _storage(indicator: Indicator) -> Storage:
@@ -76,5 +82,7 @@ def stream_windows(indicators: Sequence[Indicator]) -> dict[str, int]:
     horizon: dict[str, int] = {}
     for indicator in indicators:
         seconds = indicator.window if not indicator.aggregation.startswith("latest") else 0
+        if indicator.aggregation in SEQUENCES:  # these windows end with the newest reading of each device
+            seconds += STALE_AFTER_INTERVALS * int(kinds()[kind_of(indicator)].reporting_interval)
         horizon[indicator.stream] = max(horizon.get(indicator.stream, 0), seconds)
     return horizon

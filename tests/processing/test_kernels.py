@@ -316,7 +316,9 @@ def test_all_of_this_holds_for_the_plain_python_of_the_kernels() -> None:
     assert result.returncode == 0, result.stdout[-3000:]
 
 
-code_rows = st.lists(st.tuples(labels, st.integers(0, 12), st.sampled_from([0.0, 1.0, math.nan, math.inf])), max_size=60)
+code_rows = st.lists(
+    st.tuples(labels, st.integers(0, 12), st.sampled_from([0.0, 1.0, math.nan, math.inf])), max_size=60
+)
 
 
 @given(code_rows)

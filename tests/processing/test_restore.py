@@ -89,7 +89,7 @@ def city() -> tuple[list[Device], Rows]:
         last = 4 * 3600 if key % 20 == 0 else 0  # some fell silent four hours ago
         for step in range(last // 60, last // 60 + 90):
             s = -60 * step - rng.randrange(60)
-            rows[kind].append((key, reading(kind, s, step, rng)))
+            rows[kind].append((key, reading(kind, key, s, step, rng)))
         if kind == "bus":
             rows["bus_arrival"] += [(key, arrival(-300 * n - 50, n, key, rng)) for n in range(1, 20)]
         if kind == "garbage_hut" and key % 2:
@@ -102,21 +102,28 @@ def city() -> tuple[list[Device], Rows]:
     return devices, rows
 
 
-def reading(kind: str, s: float, step: int, rng: random.Random) -> dict[str, Any]:
+def reading(kind: str, key: int, s: float, step: int, rng: random.Random) -> dict[str, Any]:
     match kind:
         case "garbage_hut":
             names = ("fillingLevelFood", "fillingLevelRecyclable") if step % 2 else ("fillingLevelResidual",)
             level = {name: rng.random() for name in (*names, "fillingLevelHazardous")}
+            if key % 3:  # fills slowly, is emptied, and now and then overflows
+                cycle = 70 if key % 2 else 300
+                level = {names[0]: round(min(1.0, ((key * 37 - step) % cycle) / cycle * 1.1 + rng.random() / 20), 3)}
+                level |= {name: rng.random() / 50 for name in ("fillingLevelHazardous", *names[1:])}
             return observed(s, **level, nh3=rng.random() * 3, h2s=rng.random() / 9, seepageDetected=rng.random() < 0.2)
         case "parking_bay":
             return observed(s, status=rng.choice(["free", "occupied", "occupied", "closed", "unknown"]), seq=step)
         case "car_park":
             return observed(s, totalSpotNumber=100, occupiedSpotNumber=rng.randrange(100))
         case "bus":
-            return observed(s, speed=rng.random() * 50)
+            place = {"type": "Point", "coordinates": [121 + rng.random() / 100, 31 + s / 1e5]}
+            trip = {"trip": f"t{key}-{step // 20}"} if rng.random() < 0.95 else {}
+            return observed(s, speed=rng.random() * 50, position=place, **trip)
         case _:
             load = {"totalActivePower": rng.uniform(-5, 50), "adjustablePower": rng.random()}
-            return observed(s, powerFactor=rng.uniform(0.8, 1), **load)
+            register = (99_900 + 1000 * key + s / 20 + rng.random()) % (100_000 if key % 2 else 99_990)
+            return observed(s, powerFactor=rng.uniform(0.8, 1), totalActiveEnergyImport=register, **load)
 
 
 def arrival(due: float, n: int, key: int, rng: random.Random) -> dict[str, Any]:

@@ -1,0 +1,204 @@
+"""Measures of a device's readings in order of time: sessions and stays, time to emptied, registers, slopes, speed.
+
+Each device keeps a ring of panes that ends with the pane of its newest reading. What a pane holds does not depend on
+the order in which its readings came, so a late one changes what it would have changed in time. The measure of a device
+stands in for its newest reading: it is as fresh as that, and is summed up by area with the others.
+"""
+
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.contract import Stream
+from processing import kernels
+from processing.latest import LatestTracker
+from processing.method import (
+    EMPTIED_BY,
+    LONGEST_TO_FULL,
+    SHORTEST_REGISTER_SPAN,
+    Aggregation,
+    Indicator,
+    pane_of,
+)
+from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, enlarged
+
+_HOUR, _MINUTE = 3600.0, 60.0
+_TRIP_BITS = 52
+
+
+class History(Protocol):
+    """What is kept of each device's readings, and what comes of it."""
+
+    def grow(self, size: int) -> None:
+        """Make room for ``size`` slots."""
+        ...
+
+    def fold(self, rows: Rows, slot: Labels, value: Floats) -> None:
+        """Take readings in; slot -1 = skip."""
+        ...
+
+    def measures(self, slots: Labels) -> tuple[Floats, Floats]:
+        """Value of each slot and what it is related to; NaN = not known, inf = nothing to measure."""
+        ...
+
+
+class SequenceTracker(LatestTracker):
+    """Keeps each device's history, and what comes of it in the place of a newest value."""
+
+    def __init__(self, indicator: Indicator, parents: Labels, stream: Stream) -> None:
+        summed: Aggregation = "latest_sum" if indicator.aggregation == "register_rate" else "latest_mean"
+        super().__init__(replace(indicator, aggregation=summed), parents)
+        self._history = make_history(indicator, stream)
+        self._raw: Floats = np.empty(0)
+
+    def grow(self, size: int) -> None:
+        """Make room for ``size`` slots."""
+        super().grow(size)
+        self._history.grow(size)
+        self._raw = enlarged(self._raw, size, np.nan)
+
+    def fold(self, rows: Rows) -> None:
+        """Take readings in, in any order."""
+        value, _, present = self.evaluate(rows)
+        slot = np.where(present, rows.slot, -1).astype(np.int32)
+        self._history.fold(rows, slot, value)
+        moves = self.group.newest.take(slot, rows.batch.time, rows.batch.seq)
+        self._raw[moves["slot"]] = value[moves["row"]]
+        touched, place = np.unique(slot, return_inverse=True)
+        measured = np.full((2, len(touched)), np.nan)
+        known = touched >= 0
+        measured[:, known] = self._measures(touched[known])
+        self.move(moves, measured[0][place], measured[1][place])
+        late = np.setdiff1d(touched[known], moves["slot"])
+        if len(late):  # the newest reading is what it was, and what comes of the history is not
+            at = np.searchsorted(touched, late)
+            newest = self.group.newest
+            again = newest.take(late, newest.newest[late], newest.order(late))
+            self.move(again, measured[0][at], measured[1][at])
+
+    def measure(self, at: int, standing: Standing) -> Measured:
+        """Sum up what is fresh at ``at``; where no device has anything to relate to, there is nothing to measure."""
+        measured = super().measure(at, standing)
+        nothing = (measured.partials["reporting"] > 0) & ~(measured.base > 0)
+        return replace(measured, idle=measured.idle | nothing)
+
+    def _measures(self, slots: Labels) -> tuple[Floats, Floats]:
+        value, per = self._history.measures(slots)
+        raw = self._raw[slots]
+        return np.where(np.isfinite(raw), value, raw), per
+
+
+class Spells:
+    """States by pane: how often a device changed to the high one, and how long it stayed there."""
+
+    def __init__(self, indicator: Indicator) -> None:
+        self._aggregation = indicator.aggregation
+        self._pane = pane_of(indicator)
+        self._newest: Instants = np.empty(0, np.int64)
+        self._states: NDArray[np.uint8] = np.zeros((0, indicator.window // self._pane), np.uint8)
+
+    def grow(self, size: int) -> None:
+        self._newest = enlarged(self._newest, size, -1)
+        self._states = taller(self._states, size, 0)
+
+    def fold(self, rows: Rows, slot: Labels, value: Floats) -> None:
+        state = np.where(value == 1.0, kernels.HIGH, np.where(value == 0.0, kernels.LOW, 0)).astype(np.int8)
+        kernels.fold_states(slot, rows.batch.time // (self._pane * 1_000_000), state, self._newest, self._states)
+
+    def measures(self, slots: Labels) -> tuple[Floats, Floats]:
+        found = np.empty(len(slots), kernels.SPELLS)
+        kernels.spells(slots, self._newest, self._states, found)
+        begun = found["begun"].astype(np.float64)
+        match self._aggregation:
+            case "turnover":
+                return begun, found["known"] * self._pane / _HOUR
+            case "mean_stay":
+                return found["high"] * self._pane / _MINUTE, begun
+            case _:
+                return found["high"] * self._pane / _HOUR, begun + found["under_way"]
+
+
+class Points:
+    """The last reading of every pane: what comes of a number, or a place, that changes from one to the next."""
+
+    def __init__(self, indicator: Indicator, stream: Stream) -> None:
+        self._indicator = indicator
+        self._length = pane_of(indicator) * 1_000_000
+        self._columns = [*stream.field_by_name[indicator.value.needs[0][0]].columns]
+        values = 3 if indicator.aggregation == "speed" else 1
+        panes = indicator.window // pane_of(indicator)
+        self._newest: Instants = np.empty(0, np.int64)
+        self._offset: NDArray[np.uint32] = np.zeros((0, panes), np.uint32)
+        self._points: Floats = np.empty((0, panes, values))
+
+    def grow(self, size: int) -> None:
+        self._newest = enlarged(self._newest, size, -1)
+        self._offset = taller(self._offset, size, 0)
+        self._points = taller(self._points, size, np.nan)
+
+    def fold(self, rows: Rows, slot: Labels, value: Floats) -> None:
+        columns = [value]
+        if self._indicator.aggregation == "speed":
+            columns = [*(rows.batch.columns[name] for name in self._columns), trip_numbers(rows, self._indicator)]
+        points = np.column_stack(columns).astype(np.float64)
+        kernels.fold_points(slot, rows.batch.time, points, self._length, self._newest, self._offset, self._points)
+
+    def measures(self, slots: Labels) -> tuple[Floats, Floats]:
+        ones, kept = np.ones(len(slots)), (self._newest, self._offset, self._points)
+        match self._indicator.aggregation:
+            case "register_rate":
+                rate = np.empty(len(slots))
+                shortest = SHORTEST_REGISTER_SPAN * 1_000_000
+                kernels.register_rates(slots, self._length, shortest, *kept, rate)
+                return rate * self._indicator.rate_per * self._indicator.factor, ones
+            case "time_to_full":
+                slope = np.empty((len(slots), 2))
+                kernels.fill_slopes(slots, self._length, EMPTIED_BY, *kept, slope)
+                return hours_to_full(slope[:, 0], slope[:, 1]), ones
+            case _:
+                way = np.empty((len(slots), 2))
+                kernels.ways(slots, self._length, *kept, way)
+                return way[:, 0] * 3.6, way[:, 1].copy()
+
+
+def make_history(indicator: Indicator, stream: Stream) -> History:
+    """The history that an aggregation looks back on."""
+    if indicator.aggregation in ("turnover", "mean_stay", "time_to_emptied"):
+        return Spells(indicator)
+    return Points(indicator, stream)
+
+
+def hours_to_full(slope: Floats, fill: Floats) -> Floats:
+    """Hours until a fill (0–1) that rises by ``slope`` a second is 1, at most LONGEST_TO_FULL; inf without a slope."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        hours = np.where(slope > 0, (1 - fill) / slope / _HOUR, LONGEST_TO_FULL)
+    hours = np.clip(hours, 0.0, LONGEST_TO_FULL)
+    hours[np.isnan(slope)] = kernels.NOT_APPLICABLE
+    return hours
+
+
+def trip_numbers(rows: Rows, indicator: Indicator) -> Floats:
+    """A number for each reading's trip that depends on nothing but its name; 0 = none."""
+    names = [rows.batch.columns[rows.batch.stream.field_by_name[name].columns[0]] for name in indicator.entity]
+    numbers: dict[tuple[str | None, ...], float] = {}
+    found = np.empty(len(rows.batch))
+    for i, name in enumerate(zip(*(column.tolist() for column in names), strict=True)):
+        number = numbers.get(name)
+        if number is None:
+            digest = blake2b(repr(name).encode(), digest_size=8).digest()
+            number = float(1 + (int.from_bytes(digest, "big") >> (64 - _TRIP_BITS)))
+            numbers[name] = number = 0.0 if None in name else number
+        found[i] = number
+    return found
+
+
+def taller(array: NDArray[Any], size: int, fill: float) -> NDArray[Any]:
+    """The array with at least ``size`` rows, new ones filled."""
+    if len(array) >= size:
+        return array
+    larger = np.full((size, *array.shape[1:]), fill, array.dtype)
+    larger[: len(array)] = array
+    return larger
