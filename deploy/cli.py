@@ -5,6 +5,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,15 +41,19 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     common = _common_options()
     _add_up(commands, common)
-    _add(commands, common, "pipeline", "ingest and processing: broker to database to vital signs", _pipeline)
+    purpose = "ingest and processing: broker to database to vital signs"
+    _add_policy_file(_add(commands, common, "pipeline", purpose, _pipeline))
     _add_api(commands, common)
     _add(commands, common, "broker", "the embedded Mosquitto alone", _broker)
     _add(commands, common, "database", "the embedded TimescaleDB alone", _database)
     _add(commands, common, "migrate", "bring the database's schema up to date", _migrate)
     _add_simulate(commands, common)
     _add_replay(commands, common)
+    _add_import(commands, common)
+    _add_recompute(commands, common)
     _add(commands, common, "contract", "print the outside contract as AsyncAPI", _contract)
     _add_check_device(commands, common)
+    _add_policy(commands, common)
     _add_sensitivity(commands, common)
     _add_forecast(commands, common)
     _add_bench(commands, common)
@@ -78,6 +83,7 @@ def _add(
 def _add_up(commands: "Commands", common: argparse.ArgumentParser) -> None:
     command = _add(commands, common, "up", "start everything, watch it, stop it on Ctrl-C", _up)
     _add_listener(command)
+    _add_policy_file(command)
     _add_fleet(command)
     command.add_argument("--no-devices", action="store_true", help="start no simulated devices")
 
@@ -116,6 +122,27 @@ def _add_replay(commands: "Commands", common: argparse.ArgumentParser) -> None:
     command.add_argument("--mqtt", metavar="URL", help="broker to publish to (default: the configured one)")
 
 
+def _add_recompute(commands: "Commands", common: argparse.ArgumentParser) -> None:
+    purpose = "rebuild vital signs of the past from stored readings"
+    command = _add(commands, common, "recompute", purpose, _recompute)
+    command.add_argument("--from", dest="start", required=True, metavar="T", help="first minute, RFC 3339 with offset")
+    command.add_argument("--to", dest="end", metavar="T", help="first minute not wanted any more (default: now)")
+    command.add_argument("--policy", type=Path, metavar="FILE",
+                         help="policy to use (default: for each minute the one that was in force)")  # fmt: skip
+    command.add_argument("--dry-run", action="store_true", help="only say how many values differ from what is stored")
+    command.add_argument("--anew", action="store_true", help="do not go on where an interrupted run stopped")
+
+
+def _add_import(commands: "Commands", common: argparse.ArgumentParser) -> None:
+    purpose = "take a recorded trace into the database with its own times"
+    command = _add(commands, common, "import", purpose, _import)
+    command.add_argument(
+        "traces", nargs="+", metavar="TRACE", help="folder with a recording, or the name of a bundled one"
+    )
+    command.add_argument("--map", type=Path, metavar="FILE", help="trace.toml to use instead of the folder's own")
+    command.add_argument("--recompute", action="store_true", help="then rebuild the vital signs of the span it touches")
+
+
 def _add_check_device(commands: "Commands", common: argparse.ArgumentParser) -> None:
     purpose = "check a device's payload against the contract, or show why its messages are rejected"
     command = _add(commands, common, "check-device", purpose, _check_device)
@@ -123,6 +150,18 @@ def _add_check_device(commands: "Commands", common: argparse.ArgumentParser) -> 
     command.add_argument("target", metavar="FILE|DEVICE", help="payload file (- for standard input) or device id")
     command.add_argument("--mqtt", metavar="URL", help="broker to listen to (default: the configured one)")
     command.add_argument("--seconds", type=_positive, metavar="S", help="how long to listen (default: until stopped)")
+
+
+def _add_policy_file(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--policy", type=Path, metavar="FILE",
+                         help="the city's own weights and goalposts, watched while it runs"
+                         " (default: policy.toml in the data folder)")  # fmt: skip
+
+
+def _add_policy(commands: "Commands", common: argparse.ArgumentParser) -> None:
+    purpose = "print the policy in force as TOML to start from, check a policy file, or compare two"
+    command = _add(commands, common, "policy", purpose, _policy)
+    command.add_argument("words", nargs="*", metavar="check FILE | diff A B", help="files, or `shipped`")
 
 
 def _add_sensitivity(commands: "Commands", common: argparse.ArgumentParser) -> None:
@@ -228,15 +267,24 @@ def _log_to_stderr() -> None:
 def _up(options: argparse.Namespace, settings: Settings) -> int:
     from deploy.supervisor import UpOptions, up
 
+    settings = _with_policy(options, settings)
     fleet = ("--devices", str(options.devices), "--speed", str(options.speed), "--seed", str(options.seed))
     return up(UpOptions(options.host, options.port, options.devices > 0 and not options.no_devices, fleet), settings)
 
 
-def _pipeline(_options: argparse.Namespace, settings: Settings) -> int:
+def _pipeline(options: argparse.Namespace, settings: Settings) -> int:
     from deploy.pipeline import run_pipeline
 
     _log_to_stderr()
-    return run_pipeline(settings)
+    return run_pipeline(_with_policy(options, settings))
+
+
+def _with_policy(options: argparse.Namespace, settings: Settings) -> Settings:
+    if options.policy is None:
+        return settings
+    if not options.policy.is_file():
+        raise DeployError(f"--policy is {options.policy}; there is no such file")
+    return replace(settings, policy=options.policy.absolute())
 
 
 def _api(options: argparse.Namespace, settings: Settings) -> int:
@@ -295,6 +343,21 @@ def _replay(options: argparse.Namespace, settings: Settings) -> int:
     return run_replay(options.trace, url, settings.city, stop_on_signals(), speed=speed, map_file=options.map)
 
 
+def _recompute(options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.recompute import Wanted, run_recompute
+    from deploy.simulate import stop_on_signals
+
+    wanted = Wanted(options.start, options.end, options.policy, options.dry_run, options.anew)
+    return run_recompute(wanted, settings, stop_on_signals())
+
+
+def _import(options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.importing import run_import
+    from deploy.simulate import stop_on_signals
+
+    return run_import(options.traces, options.map, settings, stop_on_signals(), then_recompute=options.recompute)
+
+
 def _contract(_options: argparse.Namespace, _settings: Settings) -> int:
     from devices.asyncapi import asyncapi
 
@@ -306,6 +369,12 @@ def _check_device(options: argparse.Namespace, settings: Settings) -> int:
     from deploy.device_check import run_check
 
     return run_check(options.stream, options.target, settings, mqtt_url=options.mqtt, seconds=options.seconds)
+
+
+def _policy(options: argparse.Namespace, settings: Settings) -> int:
+    from deploy.policy_command import run_policy
+
+    return run_policy(options.words, settings)
 
 
 def _sensitivity(options: argparse.Namespace, settings: Settings) -> int:

@@ -256,6 +256,8 @@ def _child_environment(settings: Settings, mqtt_url: str, database_url: str) -> 
     environment["CITYVITALS_DATABASE_URL"] = database_url
     environment["CITYVITALS_DATA_DIR"] = str(settings.data_dir)
     environment["CITYVITALS_CACHE_DIR"] = str(settings.cache_dir)
+    if settings.policy is not None:
+        environment["CITYVITALS_POLICY"] = str(settings.policy)
     environment.setdefault("NUMBA_CACHE_DIR", str(settings.cache_dir / "numba"))
     environment["PYTHONUNBUFFERED"] = "1"
     return environment
