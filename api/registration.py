@@ -3,19 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from api.store.devices import NewDevice
 from devices.city import City
 from devices.contract import Kind, shown
 from devices.topics import device_flaw
 from devices.units import parse_point
-from ingest.birth import INTERVAL_RIGHT, is_interval
-from ingest.watermark import RIGHT, read_asked
+from ingest.registration import (
+    INTERVAL_RIGHT,
+    MAX_ATTRIBUTES,
+    MAX_NAME,
+    are_measures,
+    as_json,
+    is_asking,
+    is_interval,
+    is_keepable,
+    is_name,
+)
+from ingest.watermark import RIGHT
 
 MAX_DEVICES = 10_000
-MAX_NAME = 256
-MAX_ATTRIBUTES = 16 * 1024  # bytes of JSON
 FIELDS = frozenset({"id", "kind", "area", "location", "name", "attributes"})
 
 Error = dict[str, Any]
@@ -88,8 +94,8 @@ class Checker:
             return None, None
 
     def _name(self, value: Any) -> str | None:
-        if value is None or (isinstance(value, str) and 1 <= len(value) <= MAX_NAME and "\x00" not in value):
-            return value
+        if is_name(value) and value != "":
+            return None if value is None else str(value)
         self.wrong("name", value, f"must be text of 1–{MAX_NAME} characters")
         return None
 
@@ -99,31 +105,23 @@ class Checker:
         if not isinstance(value, dict):
             self.wrong("attributes", value, "must be an object")
             return {}
-        encoded = _encoded(value)
-        if encoded is None or len(encoded) > MAX_ATTRIBUTES or b"\\u0000" in encoded:
+        if not _fits(value):
             self.wrong(
                 "attributes", value, f"must be at most {MAX_ATTRIBUTES} bytes of JSON, not too deep, without NUL"
             )
-        interval = value.get("reportingInterval")
-        if interval is not None and not is_interval(interval):
+        interval, measures = value.get("reportingInterval"), value.get("measures")
+        if not is_interval(interval):
             self.wrong("attributes.reportingInterval", interval, f"must be {INTERVAL_RIGHT}")
-        if kind is not None and (measures := value.get("measures")) is not None:
-            known = [spec.name for stream in kind.streams for spec in stream.fields]
-            if not isinstance(measures, list) or not measures or any(m not in known for m in measures):
-                self.wrong("attributes.measures", measures, f"must be a list of {', '.join(known)}")
-        self._check_watermark(value)
+        known = [spec.name for stream in kind.streams for spec in stream.fields] if kind is not None else []
+        if kind is not None and not are_measures(measures, known):
+            self.wrong("attributes.measures", measures, f"must be a list of {', '.join(known)}")
+        if not is_asking(value):
+            self.wrong("attributes.watermark", value["watermark"], f"must be {RIGHT}")
         return value
 
-    def _check_watermark(self, attributes: Mapping[str, Any]) -> None:
-        try:
-            read_asked(attributes)
-        except ValueError:
-            self.wrong("attributes.watermark", attributes["watermark"], f"must be {RIGHT}")
 
-
-def _encoded(value: Any) -> bytes | None:
-    """JSON; None for what is nested too deep to be written again."""
+def _fits(attributes: Mapping[str, Any]) -> bool:
     try:
-        return orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        return None
+        return is_keepable(as_json(attributes))
+    except ValueError:
+        return False

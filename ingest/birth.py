@@ -8,13 +8,18 @@ import orjson
 from devices.contract import Flaw, shown
 from devices.topics import Address
 from devices.units import parse_point
+from ingest.registration import (
+    INTERVAL_RIGHT,
+    MAX_ATTRIBUTES,
+    MAX_NAME,
+    are_measures,
+    as_json,
+    is_interval,
+    is_keepable,
+    is_name,
+)
 from ingest.registry import Device
 from ingest.watermark import read_asked
-
-MAX_ATTRIBUTES = 16_384
-MAX_NAME = 256
-SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.001, 31_536_000.0
-INTERVAL_RIGHT = f"seconds, {SHORTEST_INTERVAL:g}–{LONGEST_INTERVAL:.0f}"
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def read_birth(address: Address, payload: bytes, areas: frozenset[str]) -> Birth
     if not isinstance(area, str) or area not in areas:
         return Flaw("schema", f"area is {shown(area)}, must be the code of an area of this city, such as a street's")
     name = body.get("name")
-    if not (name is None or (isinstance(name, str) and len(name) <= MAX_NAME and "\x00" not in name)):
+    if not is_name(name):
         return Flaw("schema", f"name is {shown(name)}, must be text of at most {MAX_NAME} characters")
     lon = lat = None
     if body.get("location") is not None:
@@ -69,27 +74,21 @@ def attributes_flaw(attributes: Any) -> Flaw | None:
     if not isinstance(attributes, dict):
         return Flaw("schema", f"attributes is {shown(attributes)}, must be a JSON object")
     try:
-        text = orjson.dumps(attributes)
-    except orjson.JSONEncodeError as error:
+        text = as_json(attributes)
+    except ValueError as error:
         return Flaw("schema", f"attributes cannot be kept as JSON: {error}")
-    if len(text) > MAX_ATTRIBUTES or b"\\u0000" in text:
+    if not is_keepable(text):
         return Flaw("schema", f"attributes has {len(text)} bytes, must be at most {MAX_ATTRIBUTES}, without NUL")
-    interval = attributes.get("reportingInterval")
-    if interval is not None and not is_interval(interval):
+    interval, measures = attributes.get("reportingInterval"), attributes.get("measures")
+    if not is_interval(interval):
         return Flaw("schema", f"attributes.reportingInterval is {shown(interval)}, must be {INTERVAL_RIGHT}")
-    measures = attributes.get("measures")
-    if measures is not None and not (isinstance(measures, list) and all(isinstance(m, str) for m in measures)):
+    if not are_measures(measures):
         return Flaw("schema", f"attributes.measures is {shown(measures)}, must be a list of field names")
     try:
         read_asked(attributes)
     except ValueError as error:
         return Flaw("schema", str(error))
     return None
-
-
-def is_interval(value: Any) -> bool:
-    """Whether something can be a device's ``reportingInterval``: of what is shorter, a day would expect too many."""
-    return type(value) in (int, float) and SHORTEST_INTERVAL <= value <= LONGEST_INTERVAL
 
 
 def read_status(payload: bytes) -> str | Flaw:

@@ -7,7 +7,8 @@ import pytest
 
 from devices.contract import Flaw
 from devices.topics import Address
-from ingest.birth import MAX_ATTRIBUTES, MAX_NAME, Birth, attributes_flaw, read_birth, read_status
+from ingest.birth import Birth, attributes_flaw, read_birth, read_status
+from ingest.registration import MAX_ATTRIBUTES, MAX_NAME
 from ingest.registry import Device
 
 AREAS = frozenset({"310000", "310104003"})
