@@ -4,6 +4,7 @@ import math
 from datetime import datetime
 from typing import Any
 
+import orjson
 import psycopg
 
 from devices.city import load_city
@@ -30,7 +31,8 @@ def recomputed(city_folder: str, database_url: str, at: str) -> dict[str, dict[s
     )
     service.restore()
     snapshot = service.engine.evaluate(instant)
-    return dict(Documents(city, service.engine).write(snapshot, 0, service.engine.worst(instant)))
+    documents = Documents(city, service.engine).write(snapshot, 0, service.engine.worst(instant))
+    return {area: orjson.loads(document) for area, document in documents}
 
 
 def differences(published: dict[str, dict[str, Any]], again: dict[str, dict[str, Any]]) -> list[str]:
@@ -53,7 +55,7 @@ def _differ(place: str, one: Any, other: Any) -> list[str]:
         same = math.isclose(one, other, rel_tol=_NEGLIGIBLE, abs_tol=_NEGLIGIBLE)
     else:
         same = one == other
-    return [] if same else [f"{place}: published {one!r}, recomputed {other!r}"]
+    return [] if same else [f"{place}: published {one!r:.200}, recomputed {other!r:.200}"]
 
 
 def count_devices(connection: psycopg.Connection) -> int:
