@@ -28,6 +28,9 @@ class Readings:
     area: NDArray[np.int32]
     """by device: label of its street"""
 
+    def first(self, count: int) -> "Readings":
+        return Readings(self.device[:count], self.time[:count], self.value[:count], self.area)
+
     def shuffled(self) -> "Readings":
         order = np.random.default_rng(2).permutation(len(self.device))
         return Readings(self.device[order], self.time[order], self.value[order], self.area)
@@ -60,32 +63,39 @@ def full_engine(city: City, devices: int) -> Engine:
         for number in range(devices)
     ]
     engine.register(made)
-    dice = np.random.default_rng(1)
-    for kind in kinds().values():
-        keys = np.array([device.key for device in made if device.kind == kind.id], np.int32)
-        for stream in kind.streams:
-            engine.fold(_batch(stream, keys, dice))
+    for batch in second_of_readings(devices, NOW, 0, 1):
+        engine.fold(batch)
     return engine
 
 
-def _batch(stream: Stream, keys: NDArray[np.int32], dice: np.random.Generator) -> Batch:
+def second_of_readings(devices: int, at: int, turn: int, turns: int) -> list[Batch]:
+    """New readings of every ``turns``-th device on every stream, observed in the second before ``at`` (µs)."""
+    dice = np.random.default_rng(at // SECOND)
+    batches = []
+    for number, kind in enumerate(kinds().values()):
+        keys = np.arange(number + turn * len(kinds()), devices, turns * len(kinds()), dtype=np.int32) + 1
+        batches += [_batch(stream, keys, at, dice) for stream in kind.streams]
+    return batches
+
+
+def _batch(stream: Stream, keys: NDArray[np.int32], at: int, dice: np.random.Generator) -> Batch:
     count = len(keys)
-    time = NOW - dice.integers(0, 4 * SECOND, count)
+    time = at - dice.integers(0, SECOND, count)
     columns: dict[str, Column] = {}
     for spec in stream.fields:
-        columns |= {name: _column(spec, count, dice) for name in spec.columns}
+        columns |= {name: _column(spec, count, at, dice) for name in spec.columns}
     nothing = np.zeros(count, np.int32)
     return Batch(stream, keys, time, np.full(count, -1, np.int64), time, columns, nothing, nothing)
 
 
-def _column(spec: FieldSpec, count: int, dice: np.random.Generator) -> Column:
+def _column(spec: FieldSpec, count: int, at: int, dice: np.random.Generator) -> Column:
     match spec.type:
         case "number" | "point":
             return dice.random(count)
         case "integer":
             return dice.integers(1, 100, count)
         case "instant":
-            return NOW - dice.integers(0, 3000 * SECOND, count)
+            return at - dice.integers(0, 3000 * SECOND, count)
         case "boolean":
             return dice.integers(0, 2, count).astype(np.int8)
         case "choice":

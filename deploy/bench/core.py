@@ -1,4 +1,4 @@
-"""Benchmarks `fold` and `tick`: the numba core beside numpy, polars and duckdb on the same arrays."""
+"""Benchmarks `fold` and `tick`: the numba core beside numpy, polars, duckdb and bytewax on the same arrays."""
 
 import time
 from collections.abc import Callable
@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from deploy.bench.city_data import NOW, SECOND, Readings, full_engine, readings
+from deploy.bench.city_data import NOW, SECOND, Readings, full_engine, readings, second_of_readings
 from deploy.bench.installed import use_python_packages
+from deploy.bench.peers import bytewax_fold
 from deploy.bench.results import Result, Target, alternate
+from deploy.errors import DeployError
 from deploy.settings import Settings
 from devices.city import City, load_city
 from processing import kernels
@@ -17,54 +19,96 @@ from processing.engine import Engine
 from processing.method import kind_of
 from processing.service import WORST_EVERY
 
-OURS, NUMPY, POLARS, DUCKDB, MEMORY = "cityvitals", "numpy", "polars", "duckdb", "memory bandwidth"
+OURS, NUMPY, POLARS, DUCKDB = "cityvitals", "numpy", "polars", "duckdb"
+WHOLE, FOLDED = "cityvitals, whole tick", "cityvitals, folding a second"
+REPORTING = 60
+BYTEWAX, MEMORY = "bytewax", "memory bandwidth"
 PANE = 10 * SECOND
 PANES = 64
+BATCH = 50_000
+PART = 0.01
 BYTES_A_READING = 4 + 8 + 8
 SIZES = (1_000, 100_000, 1_000_000)
 
 
 def fold(settings: Settings, *, rounds: int, scale: float) -> list[Result]:
     """Readings into panes: count and sum by street and ten seconds."""
-    use_python_packages(settings.cache_dir)
+    failed = _fetched(settings)
     city = load_city(settings.city)
     results = []
     count = int(4_000_000 * scale)
     for devices in SIZES:
         arrived = readings(city, devices, count)
         for order, data in (("arrival order", arrived), ("shuffled", arrived.shuffled())):
-            results.append(_fold_one(city, devices, order, data, rounds))
+            results.append(_fold_one(city, devices, order, data, rounds, dict(failed)))
     return results
 
 
-def _fold_one(city: City, devices: int, order: str, data: Readings, rounds: int) -> Result:
-    areas = len(city.areas)
-    works: dict[str, Callable[[], Any]] = {
-        OURS: lambda: fold_ours(data, areas),
-        NUMPY: lambda: fold_numpy(data, areas),
-        POLARS: fold_polars(data),
-        DUCKDB: fold_duckdb(data),
+def _fetched(settings: Settings) -> dict[str, str]:
+    """Make the Python peers importable; what failed, if they cannot be had."""
+    try:
+        use_python_packages(settings.cache_dir)
+    except DeployError as error:
+        return {"Python peers": str(error)}
+    return {}
+
+
+def _fold_one(city: City, devices: int, order: str, data: Readings, rounds: int, failed: dict[str, str]) -> Result:
+    areas, count = len(city.areas), len(data.device)
+    part = data.first(max(1_000, int(count * PART)))
+    makers: dict[str, Callable[[], Callable[[], float]]] = {
+        NUMPY: lambda: lambda: fold_numpy(data, areas),
+        OURS: lambda: lambda: fold_ours(data, areas),
+        POLARS: lambda: fold_polars(data),
+        DUCKDB: lambda: fold_duckdb(data),
+        BYTEWAX: lambda: fold_bytewax(part),
     }
-    sums = {name: float(work()) for name, work in works.items()}
-    expected = sums[NUMPY]
-    wrong = [name for name, total in sums.items() if abs(total - expected) > 1e-6 * abs(expected)]
-    if wrong:
-        raise ArithmeticError(f"{', '.join(wrong)} came to another sum than numpy: {sums}")
-    count = len(data.device)
-    runs: dict[str, Callable[[], float]] = {name: _millions(count, work) for name, work in works.items()}
+    runs: dict[str, Callable[[], float]] = {}
+    for name, make in makers.items():
+        taken = part if name == BYTEWAX else data
+        try:
+            work = make()
+            _check_sum(name, work(), fold_numpy(taken, areas))
+        except (ImportError, RuntimeError, ArithmeticError) as error:
+            if name == OURS:
+                raise
+            failed[name] = str(error)
+            continue
+        runs[name] = _millions(len(taken.device), work)
     runs[MEMORY] = lambda: memory_bandwidth() / BYTES_A_READING / 1e6
-    figures = alternate(runs, rounds)
+    figures = alternate(runs, rounds, failed)
     targets = [Target(OURS, POLARS, 10), Target(OURS, DUCKDB, 10)] if order == "arrival order" else []
     targets += [Target(OURS, MEMORY, 0.3)] if order == "arrival order" else []
-    notes = [f"memory bandwidth as readings of {BYTES_A_READING} bytes, read once", "polars and duckdb use all cores"]
-    return Result("fold", f"{devices:,} devices, {order}", "million readings/s", figures, targets, notes)
+    notes = [
+        f"memory bandwidth as readings of {BYTES_A_READING} bytes, read once by one core",
+        f"{OURS}: one core, batches of {BATCH:,} readings as ingest hands them on, sums exact in any order",
+        "polars and duckdb: all cores; numpy: one",
+        f"bytewax, a reading at a time, is given {PART:.1%} of the readings",
+    ]
+    setting = f"{devices:,} devices, {order}"
+    return Result("fold", setting, "million readings/s", figures, targets, notes, failed, size=devices)
+
+
+def _check_sum(name: str, found: float, expected: float) -> None:
+    if abs(found - expected) > 1e-6 * abs(expected):
+        raise ArithmeticError(f"{name} came to the sum {found}, must be {expected}")
 
 
 def fold_ours(data: Readings, areas: int) -> float:
+    """As ``PaneTracker.fold`` does it, batch by batch."""
     pane_of = np.full(PANES, -1, np.int64)
     panes = kernels.empty_partials((PANES, areas))
-    kernels.fold_panes(data.area[data.device], data.time // PANE, data.value, np.ones(len(data.value)), pane_of, panes)
+    for start in range(0, len(data.device), BATCH):
+        device, value = data.device[start : start + BATCH], data.value[start : start + BATCH]
+        pane = data.time[start : start + BATCH] // PANE
+        kernels.fold_panes(data.area[device], pane, value, np.ones(len(value)), pane_of, panes)
     return float(kernels.total(panes["hi"], panes["lo"]).sum())
+
+
+def fold_bytewax(data: Readings) -> Callable[[], float]:
+    """A reading at a time."""
+    arrived = bytewax_fold.readings(data.device.tolist(), data.time.tolist(), data.value.tolist())
+    return bytewax_fold.fold(arrived, data.area.tolist(), PANE // SECOND)
 
 
 def fold_numpy(data: Readings, areas: int) -> float:
@@ -124,37 +168,75 @@ _LARGE = np.ones(32_000_000, np.int64)
 
 def tick(settings: Settings, *, rounds: int, scale: float) -> list[Result]:
     """One tick of the whole city: every indicator, domain and composite of every area."""
-    use_python_packages(settings.cache_dir)
+    failed = _fetched(settings)
     city = load_city(settings.city)
-    return [_tick_one(city, max(1_000, int(devices * scale)), rounds) for devices in SIZES]
+    sizes = dict.fromkeys(max(1_000, int(devices * scale)) for devices in SIZES)
+    return [_tick_one(city, devices, rounds, dict(failed)) for devices in sizes]
 
 
-def _tick_one(city: City, devices: int, rounds: int) -> Result:
-    engine = full_engine(city, devices)
-    documents, tables = Documents(city, engine), _latest(engine)
-    runs: dict[str, Callable[[], float]] = {
-        "cityvitals, all indicators": lambda: 1000 * _seconds(lambda: engine.evaluate(NOW)),
-        "cityvitals, whole tick": lambda: 1000 * _seconds(lambda: _ticks(engine, documents)) / WORST_EVERY,
-        POLARS: _milliseconds(reduce_polars(tables)),
-        DUCKDB: _milliseconds(reduce_duckdb(tables)),
-        NUMPY: _milliseconds(lambda: reduce_numpy(tables)),
+def _tick_one(city: City, devices: int, rounds: int, failed: dict[str, str]) -> Result:
+    town, tables = _Town(city, devices), _latest(full_engine(city, devices))
+    makers: dict[str, Callable[[], Callable[[], Any]]] = {
+        POLARS: lambda: reduce_polars(tables),
+        DUCKDB: lambda: reduce_duckdb(tables),
+        NUMPY: lambda: lambda: reduce_numpy(tables),
     }
+    runs: dict[str, Callable[[], float]] = {WHOLE: town.tick, FOLDED: town.folded}
+    for name, make in makers.items():
+        try:
+            runs[name] = _milliseconds(make())
+        except ImportError as error:
+            failed[name] = str(error)
     for run in runs.values():
         run()
-    figures = alternate(runs, rounds)
-    whole = "cityvitals, whole tick"
-    targets = [Target(whole, "", at_most=50)] if devices == SIZES[-1] else []
+    figures = alternate(runs, rounds, failed)
+    targets = [Target(WHOLE, "", at_most=50)] if devices == SIZES[-1] else []
     notes = [
-        f"{whole}: indicators, indices, worst devices (every {WORST_EVERY} s) and {len(city.areas)} documents as JSON",
+        f"{WHOLE}: mean of {WORST_EVERY} ticks, before each of which one device in {REPORTING} has reported",
+        f"it holds indicators, indices, worst devices (once in {WORST_EVERY}), {len(city.areas)} documents as JSON",
+        f"{FOLDED}: what processing does with those readings before the tick",
         "peers: only the freshness filter, count and sum by street of the newest-value indicators",
     ]
-    return Result("tick", f"{devices:,} devices", "ms", figures, targets, notes)
+    return Result("tick", f"{devices:,} devices", "ms", figures, targets, notes, failed, size=devices)
 
 
-def _ticks(engine: Engine, documents: Documents) -> None:
-    worst = engine.worst(NOW)
-    for number in range(WORST_EVERY):
-        for _ in documents.write(engine.evaluate(NOW), number, worst):
+class _Town:
+    """An engine whose clock goes on and whose devices report in turn, one in REPORTING a second."""
+
+    def __init__(self, city: City, devices: int) -> None:
+        self._engine = full_engine(city, devices)
+        self._documents = Documents(city, self._engine)
+        self._devices = devices
+        self._second = 0
+        self._folding = 0.0
+
+    def tick(self) -> float:
+        """Milliseconds of a tick, the mean of as many as it takes to have each part once."""
+        spent = self._folding = 0.0
+        for number in range(WORST_EVERY):
+            self._second += 1
+            at = NOW + self._second * SECOND
+            batches = second_of_readings(self._devices, at, self._second % REPORTING, REPORTING)
+            started = time.perf_counter()
+            for batch in batches:
+                self._engine.fold(batch)
+            folded = time.perf_counter()
+            self._evaluate(at, number)
+            self._folding += folded - started
+            spent += time.perf_counter() - folded
+        return 1000 * spent / WORST_EVERY
+
+    def folded(self) -> float:
+        """Milliseconds that folding a second's readings took, in the ticks of the same round."""
+        if not self._folding:
+            self.tick()
+        taken, self._folding = self._folding, 0.0
+        return 1000 * taken / WORST_EVERY
+
+    def _evaluate(self, at: int, number: int) -> None:
+        if number == 0:
+            self._worst = self._engine.worst(at)
+        for _ in self._documents.write(self._engine.evaluate(at), at // SECOND, self._worst):
             pass
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from statistics import fmean
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.bench import machine
 from deploy.bench.contestants import Trial, pipeline, warm_up
@@ -82,7 +83,7 @@ def tick_delays(servers: World) -> Iterator[list[float]]:
     def note(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         delays.append(1000 * json.loads(message.payload)["pipeline"]["tickLateBy"])
 
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.on_connect = lambda client, *_: client.subscribe(servers.topics.tick)
     client.on_message = note
     client.connect(*servers.broker_address)
