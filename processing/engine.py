@@ -22,6 +22,7 @@ from processing.roster import Roster
 from processing.scoring import Evidence, Values, combine, judge, score, slope
 from processing.standing import Rows, Standing, rolled_up
 from processing.trackers import folded_by, make_trackers
+from processing.usual import Usual, deviation
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,16 @@ class Engine:
         kinds: dict[str, Kind],
         indicators: Sequence[Indicator] = INDICATORS,
         domains: Sequence[Domain] = DOMAINS,
+        usual: Usual | None = None,
     ) -> None:
-        """``areas``: codes in label order; ``parents``: label of each area's parent, lower than its own, -1 at the top.
+        """``areas``: codes in label order; ``parents``: label of each area's parent, lower than its own, -1 at the top;
+        ``usual``: the baselines that deviations are taken from, filled by whoever has a database.
 
         Raises IndicatorError when a row of the table cannot be used.
         """
         check_table(indicators, domains)
         self._parents = np.ascontiguousarray(parents, np.int32)
+        self.usual = usual or Usual(areas)
         self.adopt(indicators, domains)
         labels = {code: label for label, code in enumerate(areas)}
         self.rosters = {kind: Roster(declared, labels) for kind, declared in kinds.items()}
@@ -167,6 +171,8 @@ class Engine:
 
     def _judge(self, indicator: Indicator, at: int) -> Values:
         measured = self._trackers[indicator.id].measure(at, self._standing(indicator, at))
+        if indicator.baseline_of:
+            measured = deviation(measured, self.usual.at(indicator.baseline_of, at))
         partials = measured.partials
         newest = partials["newest"]
         evidence = Evidence(
@@ -177,5 +183,6 @@ class Engine:
             freshness=np.where(newest > kernels.NEVER, (at - newest) / 1e6, np.nan),
             idle=measured.idle,
             base=measured.base,
+            lacking=measured.lacking,
         )
         return judge(measured.value, evidence, indicator.goalposts, indicator.minimum_coverage)

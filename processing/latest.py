@@ -76,7 +76,7 @@ class LatestTracker:
         partials["reporting"] = partials["count"]
         kernels.roll_up(self._parents, partials)
         value = kernels.total(partials["hi"], partials["lo"])
-        if self._indicator.aggregation == "latest_sum":
+        if self._indicator.aggregation in ("latest_sum", "latest_deviation"):
             value[partials["count"] == 0] = np.nan
             base = np.ones(len(value))
         else:

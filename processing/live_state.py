@@ -14,8 +14,10 @@ from ingest.batch import Batch
 from ingest.database import connect
 from ingest.device_store import load_devices
 from ingest.intake import Committed
+from processing.baseline_store import prepare
 from processing.engine import Engine, Snapshot
 from processing.marks import Marks
+from processing.method import baselines_of
 from processing.policy import Policy, same_measures
 from processing.restore import read_horizon
 from processing.settling import LATENESS, Settler, full_minute
@@ -23,6 +25,7 @@ from processing.trackers import stream_windows
 from processing.visibility import Visibility
 from processing.windows import MINUTE, Gate
 
+DAY = 24 * 60 * MINUTE
 MakeEngine = Callable[[Policy], Engine]
 
 
@@ -43,14 +46,16 @@ class LiveState:
     @classmethod
     def empty(cls, make: MakeEngine, policy: Policy, now: int) -> "LiveState":
         """Nothing was heard yet at ``now`` (µs)."""
-        settler = Settler(make(policy), full_minute(now))
-        return cls(make(policy), Gate(), settler, Marks(), Visibility())
+        state = cls(make(policy), Gate(), Settler(make(policy), full_minute(now)), Marks(), Visibility())
+        state.settler.engine.share(state.engine)
+        return state
 
     def absorb(self, committed: Committed, due: int) -> None:
         """Take in what was committed, for the tick at ``due`` (µs); what was restored is not counted twice."""
         self.engine.register(committed.devices)
         for settler in self._settlers:
-            settler.register(committed.devices)
+            if settler.engine.rosters is not self.engine.rosters:
+                settler.register(committed.devices)
         if committed.transaction and self.seen.shows(committed.transaction):
             return
         for batch in map(self.marks.good, committed.batches):
@@ -124,8 +129,11 @@ def restored_state(
         if not same_measures(before.indicators, policy.indicators):
             state.outgoing = Settler(make(before), settled)
         engines = [state.engine, *(settler.engine for settler in state._settlers)]
+        for engine in engines[1:]:
+            engine.share(state.engine)
+        state.engine.register(devices)
         for engine in engines:
-            engine.register(devices)
+            prepare(connection, engine.usual, baselines_of(engine.indicators), settled, now + DAY)
         windows = stream_windows([indicator for engine in engines for indicator in engine.indicators])
         for kind in kinds().values():
             members = [device for device in devices if device.kind == kind.id]

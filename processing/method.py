@@ -13,6 +13,7 @@ Aggregation = Literal[
     "latest_mean",
     "latest_sum",
     "latest_areas",
+    "latest_deviation",
     "window_mean",
     "window_rate",
     "window_clear",
@@ -25,6 +26,8 @@ Aggregation = Literal[
     "register_rate",
     "speed",
     "excess_wait",
+    "headway_variation",
+    "bunching",
 ]
 SEQUENCES = ("turnover", "mean_stay", "time_to_emptied", "time_to_full", "register_rate", "speed")
 """aggregations of what becomes of a device's readings in order of time"""
@@ -43,6 +46,10 @@ SHORTEST_STALE = 5.0
 """seconds: below this, delays of the path would look like silence"""
 FREQUENT_HEADWAY = 720
 """seconds: excess wait is measured where a bus is scheduled at least every 12 minutes, 5 an hour (TfL)"""
+HEADWAYS = ("excess_wait", "headway_variation", "bunching")
+"""aggregations of the headways between arrivals"""
+BUNCHED_BELOW = 0.5
+"""of the mean scheduled headway: a bus that follows closer is bunched"""
 EMPTIED_BY = 0.2
 """a fill that falls by this much from one point to the next was emptied in between"""
 LONGEST_TO_FULL = 72.0
@@ -72,6 +79,8 @@ class Indicator:
     ``aggregation`` over an area's devices:
     latest_mean   Σ value / Σ per over the newest reading of every fresh device (per = 1 unless given)
     latest_sum    Σ value over the newest reading of every fresh device
+    latest_deviation  (Σ value − b) / b over the newest reading of every fresh device; b is what the indicator
+                  ``baseline_of`` (the same sum) usually is at this hour of the week
     latest_areas  share of the areas with reporting devices of their own in which one has a value above 0
     window_mean   Σ value / Σ per over the readings of the last ``window`` seconds
     window_rate   Σ value of the last ``window`` seconds, per reporting device and ``rate_per`` seconds
@@ -86,6 +95,7 @@ class Indicator:
                   (these six: over the fresh devices, from the ``window`` that ends with the newest reading of each)
     excess_wait   Σh²/2Σh − Σs²/2Σs over the headways h observed (end of ``value``, an Elapsed) and s scheduled
                   (its start) of each ``entity`` in the last ``window`` seconds
+    headway_variation, bunching  coefficient of variation of x = h / mean s of the entity, share of x below one half
 
     ``entity`` names the fields that together tell whose headways are measured. ``pane``: seconds, 0 = as long as the
     window asks for. Where something is measured, but fewer than ``fewest`` times (devices, readings, panes, headways:
@@ -109,6 +119,7 @@ class Indicator:
     factor: float = 1.0
     minimum_coverage: float = MINIMUM_COVERAGE
     fewest: int = 1
+    baseline_of: str = ""
     entity: tuple[str, ...] = ()
     note: str = ""
 
@@ -133,6 +144,7 @@ def check_table(table: Sequence[Indicator], domains: Sequence[Domain]) -> None:
         try:
             _check_scores(row)
             _check_fields(row, streams()[row.stream])
+            _check_baseline(row, table)
         except ValueError as error:
             raise IndicatorError(f"indicator {row.id}: {error}") from None
 
@@ -157,13 +169,31 @@ def _check_fields(row: Indicator, stream: Stream) -> None:
         check_fields(expression, stream)
     if row.aggregation in ("speed", "time_to_full", "register_rate") and len(needs(row)) != 1:
         raise ValueError(f"{row.aggregation} needs a value of one group of fields")
-    if row.aggregation == "excess_wait" and not (isinstance(row.value, Elapsed) and row.entity):
-        raise ValueError("excess_wait needs an Elapsed(scheduled, observed) as value, and an entity")
+    if row.aggregation in HEADWAYS and not (isinstance(row.value, Elapsed) and row.entity):
+        raise ValueError(f"{row.aggregation} needs an Elapsed(scheduled, observed) as value, and an entity")
     if row.aggregation == "speed" and not (isinstance(row.value, Position) and row.entity):
         raise ValueError("speed needs a Position as value, and the trip as entity")
     for name in row.entity:
         if name not in stream.field_by_name:
             raise ValueError(f"entity field {name!r} must be one of {', '.join(stream.field_by_name)}")
+
+
+def _check_baseline(row: Indicator, table: Sequence[Indicator]) -> None:
+    if (row.aggregation == "latest_deviation") != bool(row.baseline_of):
+        raise ValueError("latest_deviation, and nothing else, needs baseline_of")
+    if row.baseline_of and not any(
+        other.id == row.baseline_of
+        and (other.aggregation, other.stream, other.value) == ("latest_sum", row.stream, row.value)
+        for other in table
+    ):
+        raise ValueError(
+            f"baseline_of is {row.baseline_of!r}, must be a latest_sum of the same value in the same table"
+        )
+
+
+def baselines_of(table: Sequence[Indicator]) -> list[str]:
+    """The indicators whose baselines others are compared with."""
+    return sorted({row.baseline_of for row in table if row.baseline_of})
 
 
 def pane_seconds(window: int) -> int:
@@ -209,6 +239,7 @@ def method_version(table: Sequence[Indicator], domains: Sequence[Domain]) -> str
         FREQUENT_HEADWAY,
         PANES_PER_WINDOW,
         SHORTEST_PANE,
+        BUNCHED_BELOW,
         EMPTIED_BY,
         LONGEST_TO_FULL,
         SHORTEST_REGISTER_SPAN,

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,9 @@ import psycopg
 from devices.kinds import kinds
 from ingest.batch import Batch
 from ingest.device_store import load_devices
+from processing.baseline_store import prepare
 from processing.engine import Engine, Snapshot
+from processing.method import baselines_of
 from processing.restore import read_horizon, read_span
 from processing.trackers import stream_windows
 from processing.windows import MINUTE
@@ -21,12 +23,13 @@ MINUTES_AT_ONCE = 5
 
 def recompute(
     connection: psycopg.Connection, new_engine: Callable[[], Engine], first: int, last: int
-) -> Iterator[Snapshot]:
+) -> Generator[Snapshot, None, None]:
     """The vital signs of every minute from ``first`` to ``last`` (full minutes, µs since 1970), from the database.
 
     Whoever stops before the end must close the iterator; the connection is read by a thread of its own.
     """
     engine = engine_at(connection, new_engine, first)
+    prepare(connection, engine.usual, baselines_of(engine.indicators), first, last)
     yield engine.evaluate(first)
     minute = first
     with ReadAhead(_spans(connection, first, last)) as spans:

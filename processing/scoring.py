@@ -27,8 +27,9 @@ REASONS: tuple[str | None, ...] = (
     "coverage",
     "no_readings",
     "not_applicable",
+    "no_baseline",
 )
-OK, NO_DEVICES, STALE, COVERAGE, NO_READINGS, NOT_APPLICABLE = range(len(REASONS))
+OK, NO_DEVICES, STALE, COVERAGE, NO_READINGS, NOT_APPLICABLE, NO_BASELINE = range(len(REASONS))
 _ROUNDING = 1e-9
 
 
@@ -71,6 +72,8 @@ class Evidence:
     """where the devices report and there is nothing of what is measured"""
     base: Floats
     """denominator of the value, NaN = none"""
+    lacking: NDArray[np.bool_] | None = None
+    """where there is nothing yet that the measurement could be compared with"""
 
 
 def score(value: Floats, goalposts: Goalposts) -> Floats:
@@ -97,6 +100,8 @@ def judge(value: Floats, evidence: Evidence, goalposts: Goalposts, minimum_cover
     coverage = np.divide(evidence.reporting, applicable, out=np.zeros(len(value)), where=applicable > 0)
     reason = np.full(len(value), OK, np.int8)
     reason[np.isnan(value)] = NO_READINGS
+    if evidence.lacking is not None:
+        reason[evidence.lacking] = NO_BASELINE
     reason[evidence.idle] = NOT_APPLICABLE
     reason[coverage < minimum_coverage - _ROUNDING] = COVERAGE
     reason[applicable == 0] = NOT_APPLICABLE

@@ -34,6 +34,7 @@ from processing.settling import LATENESS, full_minute, touched_minutes
 from processing.store import newest_final_minute
 from processing.timeline import Timeline
 from processing.trackers import stream_windows
+from processing.usual import Usual
 from processing.windows import MINUTE, TICK, first_tick, next_tick, too_early
 
 WORST_EVERY = 5
@@ -86,6 +87,7 @@ class ProcessingService:
         self._retention = retention or Retention()
         self._queue: queue.Queue[Committed] = queue.Queue(_QUEUE)
         self._stop = threading.Event()
+        self._usual = Usual([area.code for area in city.areas], city.timezone)
         self._live = LiveState.empty(self._new_engine, self._policy, self._now())
         self._documents = Documents(city, self.engine)
         self._history = HistoryWriter(database_url)
@@ -216,7 +218,7 @@ class ProcessingService:
 
     def _new_engine(self, policy: Policy) -> Engine:
         codes = [area.code for area in self._city.areas]
-        return Engine(codes, self._city.parents, kinds(), policy.indicators, policy.domains)
+        return Engine(codes, self._city.parents, kinds(), policy.indicators, policy.domains, self._usual)
 
     def _remember(self, changes: Sequence[Recorded], now: int) -> None:
         """Take over which policies were in force before this process; the last of them without a good file."""

@@ -88,6 +88,8 @@ class Measured:
     base: Floats
     """what the value weighs against its neighbours': the denominator of a ratio of sums (devices, spots, kW, readings),
     1 for a plain sum, NaN where the value is neither"""
+    lacking: NDArray[np.bool_] | None = None
+    """where nothing is known yet that the measurement could be compared with"""
 
 
 def enlarged(array: NDArray[Any], size: int, fill: Any) -> NDArray[Any]:

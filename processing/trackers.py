@@ -16,7 +16,7 @@ from processing.panes import PaneTracker
 from processing.sequences import SequenceTracker
 from processing.shares import ClearTracker, share_of_areas
 from processing.standing import Labels, Measured, Standing
-from processing.waits import WaitTracker
+from processing.waits import ArrivalBook, WaitTracker
 
 
 class AreaTracker(LatestTracker):
@@ -34,6 +34,7 @@ def make_trackers(indicators: Sequence[Indicator], parents: Labels) -> dict[str,
     """A tracker for each indicator; those of newest readings that look at the same ones share what they can."""
     trackers: dict[str, Tracker] = {}
     groups: dict[Any, LatestGroup] = {}
+    books: dict[Any, ArrivalBook] = {}
     for indicator in indicators:
         tracker = trackers[indicator.id] = make_tracker(indicator, parents)
         if isinstance(tracker, LatestTracker) and not isinstance(tracker, SequenceTracker):
@@ -41,20 +42,23 @@ def make_trackers(indicators: Sequence[Indicator], parents: Labels) -> dict[str,
             looked_at = indicator.value.needs, indicator.per.needs if indicator.per else ()
             key = indicator.stream, looked_at[0] + looked_at[1]
             groups.setdefault(key, tracker.group).take_in(tracker)
+        if isinstance(tracker, WaitTracker):
+            looks_at = indicator.stream, indicator.value, indicator.entity, indicator.window
+            tracker.book = books.setdefault(looks_at, tracker.book)
     return trackers
 
 
-def folded_by(tracker: Tracker) -> Tracker | LatestGroup:
+def folded_by(tracker: Tracker) -> Tracker | LatestGroup | ArrivalBook:
     """What must be given the readings for a tracker, once for all that share it."""
     if isinstance(tracker, LatestTracker) and not isinstance(tracker, SequenceTracker):
         return tracker.group
-    return tracker
+    return tracker.book if isinstance(tracker, WaitTracker) else tracker
 
 
 def make_tracker(indicator: Indicator, parents: Labels) -> Tracker:
     """The tracker that an indicator's aggregation needs."""
     match indicator.aggregation:
-        case "latest_mean" | "latest_sum":
+        case "latest_mean" | "latest_sum" | "latest_deviation":
             return LatestTracker(indicator, parents, _storage(indicator))
         case "window_mean" | "window_rate":
             return PaneTracker(indicator, parents)
@@ -65,7 +69,7 @@ def make_tracker(indicator: Indicator, parents: Labels) -> Tracker:
         case "load_factor" | "peak_to_average":
             inverse = indicator.aggregation == "peak_to_average"
             return LoadTracker(PaneTracker(indicator, parents), parents, indicator.fewest, inverse=inverse)
-        case "excess_wait":
+        case "excess_wait" | "headway_variation" | "bunching":
             return WaitTracker(indicator, parents)
         case _:
             return SequenceTracker(indicator, parents, streams()[indicator.stream])
