@@ -67,6 +67,7 @@ class Engine:
         labels = {code: label for label, code in enumerate(areas)}
         self.rosters = {kind: Roster(declared, labels) for kind, declared in kinds.items()}
         self._heard = {kind: Heard(len(areas)) for kind in kinds}
+        self._room = dict.fromkeys(kinds, 0)
         self._trackers = make_trackers(indicators, self._parents)
         self._expected: dict[tuple[str, Needs], tuple[int, NDArray[np.int64]]] = {}
 
@@ -79,6 +80,11 @@ class Engine:
         self.domains = tuple(d for d in domains if any(i.domain == d.id for i in indicators))
         self.method_version = method_version(indicators, domains)
 
+    def share(self, other: "Engine") -> None:
+        """Keep the devices together with another engine of the same city, which must be told of the same devices by
+        the same thread; nothing may have been registered here yet."""
+        self.rosters = other.rosters
+
     def register(self, devices: Iterable[Device]) -> None:
         """Take devices in, new or changed; those of a kind that is not declared are left out."""
         by_kind: dict[str, list[Device]] = {}
@@ -86,12 +92,17 @@ class Engine:
             if device.kind in self.rosters:
                 by_kind.setdefault(device.kind, []).append(device)
         for kind, members in by_kind.items():
-            roster = self.rosters[kind]
-            roster.update(members)
-            self._heard[kind].grow(roster.capacity)
+            self.rosters[kind].update(members)
+
+    def _make_room(self, kind: str) -> None:
+        """Let everything that goes by slot be as long as the roster, which another engine may have made longer."""
+        capacity = self.rosters[kind].capacity
+        if self._room[kind] != capacity:
+            self._room[kind] = capacity
+            self._heard[kind].grow(capacity)
             for indicator in self.indicators:
                 if kind_of(indicator) == kind:
-                    self._trackers[indicator.id].grow(roster.capacity)
+                    self._trackers[indicator.id].grow(capacity)
 
     def fold(self, batch: Batch) -> None:
         """Take readings in; their order, within the batch and between batches, does not matter."""
@@ -99,6 +110,7 @@ class Engine:
         roster = self.rosters[kind]
         if not len(roster):
             return
+        self._make_room(kind)
         slot = roster.slots(batch.device)
         area = np.where(slot >= 0, roster.area[np.maximum(slot, 0)], -1).astype(np.int32)
         self._heard[kind].fold(slot, batch.time)
@@ -109,6 +121,8 @@ class Engine:
 
     def evaluate(self, at: int) -> Snapshot:
         """The vital signs at ``at`` (µs), from what was folded in; readings after ``at`` must not have been."""
+        for kind in self.rosters:
+            self._make_room(kind)
         indicators = {indicator.id: self._judge(indicator, at) for indicator in self.indicators}
         domains: dict[str, Values] = {}
         points: dict[str, dict[str, NDArray[np.float64]]] = {}
@@ -135,6 +149,8 @@ class Engine:
         Only indicators of newest readings whose score rises or falls throughout have such devices.
         """
         found: dict[str, dict[int, list[Laggard]]] = {}
+        for kind in self.rosters:
+            self._make_room(kind)
         for indicator in self.indicators:
             tracker = self._trackers[indicator.id]
             direction = slope(indicator.goalposts)

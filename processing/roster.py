@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.contract import Kind
+from ingest.names import Texts
 from ingest.registry import Device
 from processing import kernels
 from processing.expressions import Needs
@@ -33,7 +34,7 @@ class Roster:
         self._members: NDArray[np.int64] = np.zeros((0, len(areas)), np.int64)
         self._reaches: dict[Needs, NDArray[np.int64]] = {}
         self._slot_of_key: NDArray[np.int32] = np.empty(0, np.int32)
-        self.ids: list[str] = []
+        self.ids = Texts()
         self.places: NDArray[np.void] = np.empty(0, kernels.PLACE)
         """kernels.PLACE by slot"""
         self.moves = 0

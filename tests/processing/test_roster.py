@@ -22,7 +22,7 @@ def test_a_device_keeps_its_slot_when_it_changes() -> None:
     huts = roster(device(7, "garbage_hut"), device(3, "garbage_hut", THIRD))
     huts.update([device(7, "garbage_hut", EAST)])
     assert len(huts) == 2
-    assert huts.ids == ["garbage_hut-7", "garbage_hut-3"]
+    assert list(huts.ids) == ["garbage_hut-7", "garbage_hut-3"]
     assert huts.slots(np.array([3, 7, 4, 99], np.int32)).tolist() == [1, 0, -1, -1]
     assert huts.equipped(EVERYTHING)[:2].tolist() == [EAST, THIRD]
 
