@@ -78,7 +78,9 @@ def _strongest(
 
 def _devices(connection: psycopg.Connection, kind: str, codes: Sequence[str]) -> dict[int, Device]:
     rows = connection.execute(
-        "SELECT key, id, kind, area, attributes FROM devices WHERE kind = %s AND area = ANY(%s)", [kind, list(codes)]
+        "SELECT key, id, kind, area, attributes FROM devices WHERE kind = %s AND area = ANY(%s)"
+        " AND attributes -> 'retired' IS DISTINCT FROM 'true'",
+        [kind, list(codes)],
     )
     return {key: Device(key, name, of, area, attributes=attributes) for key, name, of, area, attributes in rows}
 

@@ -110,13 +110,14 @@ def test_a_changed_window_is_filled_from_the_database_before_it_counts(
         clock.offset += 98.5
         wait_until(lambda: len(rows(connection, NH3)) >= 1, "the first minute")
         assert said(published, NH3)["value"] == 0.5
+        before = len(published.ticks)
         put(file, SHORT)
         made.hand_on(Committed([batch("parking_bay", [(1, observed(0, status="free"))])]))
         wait_until(lambda: versions(published)[-1] == short.version, "a tick under the new policy")
         assert said(published, NH3)["value"] == 0.0
         assert said(published)["value"] == 0.5, "what came meanwhile is not lost"
         numbers = published.numbers()
-        assert numbers == list(range(numbers[0], numbers[-1] + 1)), "the ticks went on"
+        assert numbers[before:] == list(range(numbers[before], numbers[-1] + 1)), "the ticks went on"
         clock.offset += 176
         wait_until(lambda: sum(row[2] == "final" for row in rows(connection, NH3)) >= 2, "two final minutes")
     assert [row[:4] for row in rows(connection, NH3)][:2] == [

@@ -147,12 +147,20 @@ def test_devices_and_rows_stand_behind_a_score(past: str, client: httpx.Client, 
 def test_now_is_the_newest_tick(
     past: str, client: httpx.Client, pipeline: Pipeline, api: RunningApi, codes: dict[str, str]
 ) -> None:
+    text = "[domains.parking]\nweight = 1.0\n[domains.energy]\nweight = 1.0\n" + "".join(
+        f'[indicators."{name}"]\nweight = 1.0\ngoalposts = [[0, 0], [1, 100]]\n'
+        for name in (KERB, "parking.unknown_share", "energy.load_factor")
+    )
     pipeline.tick(7)
     wait_until(lambda: api.hub.snapshot.tick.number == 7, "the tick")
-    answer = client.get(f"/v1/areas/{codes['city']}/vitals/composite/why")
-    assert answer.status_code in (200, 404)
-    if answer.status_code == 404:
-        assert "methodVersion" in answer.json()["detail"]
+    path = f"/v1/areas/{codes['city']}/vitals/parking/why"
+    assert client.get(path).status_code == 404, "nobody keeps the policy of these documents"
+    with psycopg.connect(past) as connection:
+        connection.execute("INSERT INTO policies VALUES ('test-1', %s, now())", [text])
+    body = ask(client, codes["city"], "parking")
+    assert (body["live"], body["score"]) == (True, 80.0)
+    shown = {part["id"]: part["points"] for part in body["contributions"]}
+    assert shown == {KERB: 40.0, "parking.unknown_share": 45.0, "unexplained": -5.0}
 
 
 @pytest.mark.parametrize(
