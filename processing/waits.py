@@ -1,4 +1,4 @@
-"""Excess wait time: how much longer than by the timetable a passenger who just turns up waits for the next bus."""
+"""Headways: how much longer than by the timetable a passenger who just turns up waits, and how even they are."""
 
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ingest.batch import MISSING
 from processing import kernels
 from processing.expressions import Elapsed
-from processing.method import FREQUENT_HEADWAY, Indicator
+from processing.method import BUNCHED_BELOW, FREQUENT_HEADWAY, Indicator
 from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, counted, quotient
 
 _ENTITIES_AT_HAND = 65_536
@@ -19,26 +19,31 @@ _NONE = np.empty(0, np.int64)
 _NO_AREA = np.empty(0, np.int32)
 
 
-class WaitTracker:
-    """Keeps the arrivals of its window and measures excess wait time from the headways between them.
+@dataclass(frozen=True)
+class _Look:
+    """The arrivals of a window."""
 
-    TfL: EWT = Σh²/(2Σh) of the headways observed, minus the same of those scheduled. An entity is a route at a stop;
-    those with a mean scheduled headway above ``FREQUENT_HEADWAY`` are left out: their passengers go by the timetable.
-    Where buses arrive and fewer than ``fewest`` headways remain, there is nothing to measure.
+    planned: "_Arrivals"
+    happened: "_Arrivals"
+    frequent: NDArray[np.bool_]
+    """of each row of both, which are sorted by entity and hold the same arrivals: whether its entity is frequent"""
+
+
+class ArrivalBook:
+    """Keeps the arrivals of a window, for all that measure the headways between them.
+
+    An entity is a route at a stop; it is frequent if its mean scheduled headway is at most ``FREQUENT_HEADWAY``.
     """
 
-    def __init__(self, indicator: Indicator, parents: Labels) -> None:
+    def __init__(self, indicator: Indicator) -> None:
         if not isinstance(indicator.value, Elapsed):
             raise TypeError(f"value of {indicator.id} is {indicator.value}, must be Elapsed(scheduled, observed)")
         self._scheduled, self._observed = indicator.value.start, indicator.value.end
         self._entity = indicator.entity
-        self._window, self._fewest = indicator.window, indicator.fewest
-        self._parents = parents
+        self._window = indicator.window
         self._planned, self._happened = _Arrivals.of(), _Arrivals.of()
         self._new: list[tuple[NDArray[Any], ...]] = []
-
-    def grow(self, size: int) -> None:
-        """Nothing is kept by device."""
+        self._last: tuple[int, _Look] | None = None
 
     def fold(self, rows: Rows) -> None:
         """Take arrivals in, in any order."""
@@ -50,29 +55,24 @@ class WaitTracker:
         entity = np.fromiter((_number(parts) for parts in names), np.int64, len(batch))
         picked = (batch.time, entity, rows.area, scheduled, observed)
         self._new.append(tuple(column[known] for column in picked))
+        self._last = None
 
     @property
     def held(self) -> int:
         """Arrivals in memory."""
         return len(self._planned.time) + sum(len(part[0]) for part in self._new)
 
-    def measure(self, at: int, standing: Standing) -> Measured:
-        """Measure the window that ends at ``at``; what lies before it is forgotten."""
-        self._take_in_new()
-        start = at - self._window * 1_000_000
-        self._planned, self._happened = self._planned.since(start), self._happened.since(start)
-        by_plan, by_event = self._planned.until(at), self._happened.until(at)
-        arrivals = counted(by_event.area, self._parents)
-        # Both are sorted by entity, and hold the same arrivals: what is marked in one is marked in the other.
-        frequent = np.zeros(len(by_plan.time), np.bool_)
-        kernels.mark_frequent(by_plan.entity, by_plan.instant, float(FREQUENT_HEADWAY), frequent)
-        planned, happened = self._sums(by_plan, frequent), self._sums(by_event, frequent)
-        standing.alive(happened)
-        for partials in (planned, happened):
-            kernels.roll_up(self._parents, partials)
-        few = happened["count"] < self._fewest
-        excess = np.where(few, np.nan, _mean_wait(happened) - _mean_wait(planned))
-        return Measured(excess, happened, few & (arrivals > 0), np.full(len(excess), np.nan))
+    def look(self, at: int) -> _Look:
+        """The window that ends at ``at``; what lies before it is forgotten."""
+        if self._last is None or self._last[0] != at:
+            self._take_in_new()
+            start = at - self._window * 1_000_000
+            self._planned, self._happened = self._planned.since(start), self._happened.since(start)
+            planned, happened = self._planned.until(at), self._happened.until(at)
+            frequent = np.zeros(len(planned.time), np.bool_)
+            kernels.mark_frequent(planned.entity, planned.instant, float(FREQUENT_HEADWAY), frequent)
+            self._last = at, _Look(planned, happened, frequent)
+        return self._last[1]
 
     def _take_in_new(self) -> None:
         if not self._new:
@@ -82,10 +82,74 @@ class WaitTracker:
         self._planned = self._planned.joined(_Arrivals.of(time, entity, area, scheduled))
         self._happened = self._happened.joined(_Arrivals.of(time, entity, area, observed))
 
+
+class WaitTracker:
+    """Measures headways of frequent service: excess wait time, how uneven they are, how many are bunched.
+
+    TfL: EWT = Σh²/(2Σh) of the headways observed, minus the same of those scheduled. Coefficient of variation and
+    bunching are those of x = h / mean scheduled headway of the entity. Where buses arrive and fewer than ``fewest``
+    headways remain, there is nothing to measure.
+    """
+
+    def __init__(self, indicator: Indicator, parents: Labels, book: ArrivalBook | None = None) -> None:
+        self._aggregation = indicator.aggregation
+        self._window, self._fewest = float(indicator.window), indicator.fewest
+        self._parents = parents
+        self.book = book or ArrivalBook(indicator)
+        """who looks at the same arrivals shares them"""
+
+    def grow(self, size: int) -> None:
+        """Nothing is kept by device."""
+
+    def fold(self, rows: Rows) -> None:
+        """Take arrivals in, in any order."""
+        self.book.fold(rows)
+
+    @property
+    def held(self) -> int:
+        """Arrivals in memory."""
+        return self.book.held
+
+    def measure(self, at: int, standing: Standing) -> Measured:
+        """Measure the window that ends at ``at``."""
+        look = self.book.look(at)
+        match self._aggregation:
+            case "excess_wait":
+                happened = self._sums(look.happened, look.frequent)
+                value = _mean_wait(happened) - _mean_wait(self._sums(look.planned, look.frequent))
+                base = np.full(len(value), np.nan)
+            case "headway_variation":
+                happened = self._relative(look, 0.0)
+                value = _variation(happened)
+                base = np.full(len(value), np.nan)
+            case _:
+                happened = self._relative(look, BUNCHED_BELOW)
+                base = kernels.total(happened["per_hi"], happened["per_lo"])
+                value = quotient(kernels.total(happened["hi"], happened["lo"]), base)
+        heard = kernels.empty_partials(len(self._parents))
+        standing.alive(heard)
+        kernels.roll_up(self._parents, heard)
+        for name in ("fresh", "reporting", "newest"):
+            happened[name] = heard[name]
+        few = happened["count"] < self._fewest
+        arrivals = counted(look.happened.area, self._parents)
+        return Measured(np.where(few, np.nan, value), happened, few & (arrivals > 0), base)
+
     def _sums(self, arrivals: "_Arrivals", frequent: NDArray[np.bool_]) -> NDArray[np.void]:
         partials = kernels.empty_partials(len(self._parents))
         area = np.where(frequent, arrivals.area, -1).astype(np.int32)
-        kernels.headways(arrivals.entity, area, arrivals.instant, float(self._window), partials)
+        kernels.headways(arrivals.entity, area, arrivals.instant, self._window, partials)
+        kernels.roll_up(self._parents, partials)
+        return partials
+
+    def _relative(self, look: _Look, bunched: float) -> NDArray[np.void]:
+        partials = kernels.empty_partials(len(self._parents))
+        mean = np.empty(len(look.frequent))
+        kernels.mean_headways(look.planned.entity, look.planned.instant, mean)
+        area = np.where(look.frequent, look.happened.area, -1).astype(np.int32)
+        happened = look.happened
+        kernels.relative_headways(happened.entity, area, happened.instant, mean, self._window, bunched, partials)
+        kernels.roll_up(self._parents, partials)
         return partials
 
 
@@ -139,3 +203,10 @@ def _number(names: tuple[str | int | None, ...]) -> int:
 def _mean_wait(partials: NDArray[np.void]) -> Floats:
     squares = kernels.total(partials["hi"], partials["lo"])
     return quotient(squares, 2 * kernels.total(partials["per_hi"], partials["per_lo"]))
+
+
+def _variation(partials: NDArray[np.void]) -> Floats:
+    """Standard deviation over mean: √(n Σx² − (Σx)²) / Σx."""
+    squares = kernels.total(partials["hi"], partials["lo"])
+    plain = kernels.total(partials["per_hi"], partials["per_lo"])
+    return quotient(np.sqrt(np.maximum(partials["count"] * squares - plain * plain, 0.0)), plain)

@@ -33,7 +33,13 @@ from processing.kernels.exact import (  # noqa: E402 - the cache has its name be
     empty_partials,
     total,
 )
-from processing.kernels.headways import headways, mark_frequent, merge_order  # noqa: E402
+from processing.kernels.headways import (  # noqa: E402
+    headways,
+    mark_frequent,
+    mean_headways,
+    merge_order,
+    relative_headways,
+)
 from processing.kernels.latest import (  # noqa: E402
     LATEST,
     fold_latest,
@@ -107,6 +113,7 @@ __all__ = [
     "headways",
     "lowest_ranks",
     "mark_frequent",
+    "mean_headways",
     "merge_order",
     "move_codes",
     "move_values",
@@ -118,6 +125,7 @@ __all__ = [
     "reduce_panes",
     "reduce_seen",
     "register_rates",
+    "relative_headways",
     "risen",
     "roll_up",
     "shift_codes",

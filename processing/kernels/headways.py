@@ -1,8 +1,9 @@
 """Arrivals in the order of their entities, and the headways between them."""
 
+import numpy as np
 from numba import njit
 
-from processing.kernels.exact import Flags, Ints, Labels, Records, add
+from processing.kernels.exact import Flags, Floats, Ints, Labels, Records, add
 
 
 @njit(cache=True, nogil=True)
@@ -67,3 +68,41 @@ def headways(entity: Ints, area: Labels, time: Ints, longest: float, partials: R
         h = (time[i] - time[i - 1]) / 1e6
         if 0 < h <= longest:
             add(partials[area[i]], h * h, h)
+
+
+@njit(cache=True, nogil=True)
+def mean_headways(entity: Ints, time: Ints, mean: Floats) -> None:
+    """The mean headway, in seconds, of the entity of each row; NaN where it has fewer than two distinct times.
+
+    The rows must be sorted by (entity, time). entity, time: int64[n]; mean: float64[n], written.
+    """
+    start = 0
+    steps = 0
+    for i in range(len(entity)):
+        if i > start and time[i] > time[i - 1]:
+            steps += 1
+        if i + 1 == len(entity) or entity[i + 1] != entity[i]:
+            mean[start : i + 1] = (time[i] - time[start]) / 1e6 / steps if steps else np.nan
+            start = i + 1
+            steps = 0
+
+
+@njit(cache=True, nogil=True)
+def relative_headways(
+    entity: Ints, area: Labels, time: Ints, mean: Floats, longest: float, bunched: float, partials: Records
+) -> None:
+    """Sum headways related to the mean scheduled one of their entity, x = h / mean, by area.
+
+    Rows and headways as for ``headways``; mean: float64[n], as ``mean_headways`` gives it. bunched = 0: value = x²,
+    per = x; else value = 1 where x < bunched, per = 1. partials: PARTIAL[areas], added to.
+    """
+    for i in range(1, len(entity)):
+        if entity[i] != entity[i - 1] or area[i] < 0 or not mean[i] > 0:
+            continue
+        h = (time[i] - time[i - 1]) / 1e6
+        if 0 < h <= longest:
+            x = h / mean[i]
+            if bunched > 0:
+                add(partials[area[i]], 1.0 if x < bunched else 0.0, 1.0)
+            else:
+                add(partials[area[i]], x * x, x)
