@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from deploy.bench import machine
-from deploy.bench.core import fold, tick
+from deploy.bench.fold import fold
 from deploy.bench.freshness import freshness
 from deploy.bench.ingest import packs, singles
 from deploy.bench.report import write
 from deploy.bench.results import Result, table
 from deploy.bench.scale import scale as scale_curve
 from deploy.bench.startup import startup
+from deploy.bench.tick import tick
 from deploy.errors import DeployError
 from deploy.settings import Settings
 

@@ -46,6 +46,15 @@ def use_python_packages(cache: Path) -> None:
         sys.path.append(folder)
 
 
+def missing_python_packages(cache: Path) -> dict[str, str]:
+    """``use_python_packages`` for those who can do without: nothing, or why the peers are not there."""
+    try:
+        use_python_packages(cache)
+    except DeployError as error:
+        return {"Python peers": str(error)}
+    return {}
+
+
 def node_red(cache: Path) -> Path | None:
     """A folder with Node-RED and its PostgreSQL client; None where the machine has no npm."""
     npm = shutil.which("npm")
