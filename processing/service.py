@@ -23,6 +23,7 @@ from ingest.retention import Retention
 from processing.alarms import AlarmBook
 from processing.documents import Documents, Worst, iso
 from processing.engine import Engine
+from processing.forecaster import Forecaster
 from processing.history import HistoryWriter
 from processing.live_state import LiveState, Successor, restored_state
 from processing.policy import SHIPPED, Policy, differences, same_measures
@@ -92,6 +93,7 @@ class ProcessingService:
         self._documents = Documents(city, self.engine)
         self._history = HistoryWriter(database_url)
         self._recomputer = Recomputer(database_url, self._new_engine, self._documents, self._timeline.spans)
+        self._forecaster = Forecaster(database_url, self._usual, lambda: self._policy.indicators)
         self._alarms = AlarmBook()
         self._worst: Worst = {}
 
@@ -134,6 +136,7 @@ class ProcessingService:
         self._history.start()
         self._recomputer.start()
         self._keeper.start()
+        self._forecaster.start()
         due = first_tick(self._now())
         while not self._stop.is_set():
             self._fold_until(due)
@@ -150,6 +153,7 @@ class ProcessingService:
         self._recomputer.stop()
         self._history.stop()
         self._keeper.stop()
+        self._forecaster.stop()
 
     def tick(self, at: int) -> None:
         """Evaluate, publish, and at a full minute hand over history."""
