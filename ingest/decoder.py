@@ -85,8 +85,10 @@ class _Speaker:
 class Decoder:
     """Decodes takes of one city."""
 
-    def __init__(self, topics: Topics) -> None:
+    def __init__(self, topics: Topics, *, oldest: int = OLDEST_MICROS) -> None:
+        """``oldest``: how long before their receipt (µs) readings may have been observed."""
         self._topics = topics
+        self._oldest = oldest
         self._speakers: dict[str, _Speaker] = {}
         self._registered = (0, -1)
 
@@ -150,7 +152,7 @@ class Decoder:
         source, item = rows.places()
         arrivals = np.array([deliveries[source].received for source in rows.run_source], np.int64)
         received = np.repeat(arrivals, rows.run_length)
-        on_time = (checked.time >= received - OLDEST_MICROS) & (checked.time <= received + NEWEST_MICROS)
+        on_time = (checked.time >= received - self._oldest) & (checked.time <= received + NEWEST_MICROS)
         good = checked.valid & on_time
         whole = np.flatnonzero(np.bincount(source[~good]) > MOST_REFUSED)
         told: set[int] = set()

@@ -114,17 +114,22 @@ class Documents:
         return also, contributions
 
     def history(self, snapshot: Snapshot, state: State = "provisional") -> Minute:
-        """What is kept of a snapshot: an index has a score, an indicator a value as well."""
-        groups = {"composite": snapshot.composite, **snapshot.domains, **snapshot.indicators}
-        said = {index: Said.of(values, has_value=index in snapshot.indicators) for index, values in groups.items()}
-        return Minute(
-            at=snapshot.at,
-            state=state,
-            method_version=snapshot.method_version,
-            areas=tuple(area.code for area in self._city.areas),
-            zone=self._zone,
-            indices={index: one for index, one in said.items() if one.applies.any()},
-        )
+        """What is kept of a snapshot."""
+        return minute_of(snapshot, self._city, state)
+
+
+def minute_of(snapshot: Snapshot, city: City, state: State) -> Minute:
+    """What is kept of a snapshot: an index has a score, an indicator a value as well."""
+    groups = {"composite": snapshot.composite, **snapshot.domains, **snapshot.indicators}
+    said = {index: Said.of(values, has_value=index in snapshot.indicators) for index, values in groups.items()}
+    return Minute(
+        at=snapshot.at,
+        state=state,
+        method_version=snapshot.method_version,
+        areas=tuple(area.code for area in city.areas),
+        zone=city.timezone,
+        indices={index: one for index, one in said.items() if one.applies.any()},
+    )
 
 
 def iso(micros: int, zone: Any) -> str:
