@@ -112,7 +112,11 @@ def test_a_changed_window_is_filled_from_the_database_before_it_counts(
         assert said(published, NH3)["value"] == 0.5
         before = len(published.ticks)
         put(file, SHORT)
-        made.hand_on(Committed([batch("parking_bay", [(1, observed(0, status="free"))])]))
+        free = batch("parking_bay", [(1, observed(0, status="free"))])
+        with connection.transaction():
+            store(connection, [], free)
+            (transaction,) = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone() or (0,)
+        made.hand_on(Committed([free], transaction=transaction))
         wait_until(lambda: versions(published)[-1] == short.version, "a tick under the new policy")
         assert said(published, NH3)["value"] == 0.0
         assert said(published)["value"] == 0.5, "what came meanwhile is not lost"
