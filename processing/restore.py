@@ -10,6 +10,7 @@ from psycopg import sql
 from devices.contract import Kind, Stream
 from ingest.batch import Batch
 from ingest.registry import Device
+from processing.method import STALE_AFTER_INTERVALS
 from processing.reading_rows import good, instant, read_rows
 from processing.roster import stale_after
 
@@ -46,8 +47,11 @@ def read_horizon(
             yield batch
     for stream in kind.streams:
         start = _start(stream, windows, now)
-        seldom = now - stale < start
-        yield from _read_since(connection, stream, keys[seldom], now - stale[seldom], start)
+        # The window that ends with the newest reading of a device may begin as much earlier as that may be old.
+        usual = STALE_AFTER_INTERVALS * kind.reporting_interval * SECOND
+        since = now - stale - np.where(stale > usual, windows.get(stream.name, 0) * SECOND, 0)
+        seldom = since < start
+        yield from _read_since(connection, stream, keys[seldom], since[seldom], start)
         yield from _read_newest(connection, stream, keys[~heard[keys]], start)
 
 

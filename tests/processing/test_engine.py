@@ -123,7 +123,8 @@ def test_the_same_readings_in_any_order_batches_and_number_give_the_very_same_sn
         assert digest(folded(shuffled, size).evaluate(NOW)) == reference
     snapshot = folded(readings).evaluate(NOW)
     for indicator in INDICATORS:
-        assert not math.isnan(snapshot.indicators[indicator.id].value[CITY]), indicator.id
+        if not indicator.baseline_of:  # nobody has fixed one yet
+            assert not math.isnan(snapshot.indicators[indicator.id].value[CITY]), indicator.id
     assert not math.isnan(snapshot.composite.score[CITY])
 
 
