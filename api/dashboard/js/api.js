@@ -74,6 +74,12 @@ export class Api {
       .sort((one, other) => one.at - other.at);
   }
 
+  /** Why an index is what it is, and what changed it since an instant: parts, areas, devices. */
+  why(area, index, since) {
+    const query = new URLSearchParams({ since: new Date(since).toISOString(), devices: "5" });
+    return this.get(`/v1/areas/${encodeURIComponent(area)}/vitals/${encodeURIComponent(index)}/why?${query}`);
+  }
+
   /** Scores of an index of an area over the last `spanMs`, oldest first, as {at: ms, score}. */
   async history(area, index, spanMs) {
     const to = this.clock.now();

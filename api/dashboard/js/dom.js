@@ -62,6 +62,6 @@ export function mirror(container, items, keyOf, create, update) {
     else container.insertBefore(part.node, place);
   }
   if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
-  for (const item of items) update(now.get(keyOf(item)), item);
   childrenByKey.set(container, now);
+  for (const item of items) update(now.get(keyOf(item)), item);
 }

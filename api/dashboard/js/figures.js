@@ -113,14 +113,14 @@ class DomainChannel extends IndexFigure {
     this.node = el("article", { class: "channel" },
       el("header", { class: "figure-head" }, this.name, this.trend),
       el("div", { class: "figure-value" }, this.score, this.state), this.spark.node, this.facts,
-      el("div", { class: "indicator-list" }, this.rows, this.more));
+      this.more, this.rows);
   }
 
   update(page, most) {
     super.update(page);
     const domain = page.city.index(page.city.code, this.id);
     const entries = this.order.apply(page.pulse, page.now, costliestFirst(domain));
-    const listed = entries.slice(0, entries.length === most + 1 ? most + 1 : most);
+    const listed = entries.slice(0, most);
     mirror(this.rows, listed, ({ id }) => id, () => new IndicatorRow(this.onIndex), (row, { id, value }) => {
       row.update(page, id, value);
     });
@@ -178,6 +178,7 @@ export class IndicatorRow {
     setText(this.reason, value.reason === null ? "" : language.reason(value.reason));
     setShown(this.reason, value.reason !== null);
     setShown(this.bar, value.score !== null);
+    setShown(this.measured, value.reason === null);
     setAttribute(this.node, "data-band", band(value.score));
     this.fill.style.transform = `scaleX(${(value.score ?? 0) / 100})`;
   }
@@ -200,7 +201,7 @@ export class DomainChannels {
 
 /** Rows a domain may have for all of them to fit on a wall. */
 function rowsFor(domains) {
-  return domains <= 4 ? 5 : domains === 5 ? 3 : 2;
+  return domains <= 4 ? 4 : domains === 5 ? 3 : 2;
 }
 
 /** How well the system itself sees: its index and the measures that are lowest. */

@@ -1,6 +1,8 @@
 // What is read of the chosen area and index beside the live stream: its recent past, its forecast, and why it changed.
 
 export const PAST_MS = 6 * 3600_000;
+const CHANGE_MS = 3600_000;
+const SHORTEST_CHANGE_MS = 5 * 60_000;
 const NOTHING = { history: [], forecast: [], why: null };
 
 /** Holds one area and index at a time; what belongs to another is dropped, so it never grows. */
@@ -16,9 +18,11 @@ export class FocusBook {
   async turnTo(area, index) {
     const asked = `${area} ${index}`;
     if (asked !== this.asked) this.keep(asked, NOTHING);
-    const [history] = (await Promise.allSettled([this.api.trace(area, index, PAST_MS)])).map((answer) => answer.value ?? null);
+    const history = await orNull(this.api.trace(area, index, PAST_MS));
+    const since = startOfChange(history ?? []);
+    const why = since === null ? null : await orNull(this.api.why(area, index, since));
     if (asked !== this.asked) return; // another was chosen meanwhile
-    this.keep(asked, { ...NOTHING, history: history ?? this.read.history });
+    this.keep(asked, { ...NOTHING, history: history ?? this.read.history, why });
   }
 
   keep(asked, read) {
@@ -31,4 +35,19 @@ export class FocusBook {
   of(area, index) {
     return this.asked === `${area} ${index}` ? this.read : NOTHING;
   }
+}
+
+async function orNull(answer) {
+  try {
+    return await answer;
+  } catch {
+    return null;
+  }
+}
+
+/** The recorded minute an hour before the newest, or the first since then; null where too little is recorded. */
+function startOfChange(history) {
+  const newest = history.at(-1)?.at;
+  const first = history.find((point) => point.at >= newest - CHANGE_MS && point.score !== null);
+  return first && newest - first.at >= SHORTEST_CHANGE_MS ? first.at : null;
 }

@@ -6,13 +6,17 @@ import { el, mirror, setAttribute, setShown, setText } from "./dom.js";
 import { PAST_MS } from "./focus-book.js";
 import * as format from "./format.js";
 import { shown } from "./freshness.js";
-import { devicesOf, partsOf } from "./why.js";
+import { areasOf, devicesOf, partsOf } from "./why.js";
 
 const PARTS = 5;
-const CHANGES = 3;
+const AREAS = 3;
+const SHORTEST_PAST_MS = 3600_000;
+const DEVICES = 3;
+const CHANGES = 2;
+const SMALLEST_CHANGE = 0.05;
 
 export class Focus {
-  constructor(container, { onIndex }) {
+  constructor(container, { onIndex, onChoose }) {
     this.node = container;
     this.name = el("h3", { class: "focus-name" });
     this.measured = el("span", { class: "focus-value" });
@@ -23,12 +27,14 @@ export class Focus {
     this.why = el("p", { class: "focus-why" });
     this.title = el("h4", { class: "why-title" });
     this.parts = el("div", { class: "parts", role: "list" });
+    this.devicesTitle = el("h4", { class: "why-title" });
     this.devices = el("ol", { class: "why" });
     this.onIndex = onIndex;
+    this.onChoose = onChoose;
     this.drawn = "";
     container.append(
       el("header", { class: "focus-head" }, this.name, this.measured, this.state, this.score),
-      this.facts, this.chart.node, this.why, this.title, this.parts, this.devices);
+      this.facts, this.chart.node, this.why, this.title, this.parts, this.devicesTitle, this.devices);
   }
 
   update(page) {
@@ -53,7 +59,8 @@ export class Focus {
     this.drawn = drawn;
     const measured = Boolean(delivered?.unit);
     const pick = (point) => ({ ...point, y: (measured ? point.value : point.score) ?? null });
-    const from = page.now - PAST_MS;
+    const first = read.history[0]?.at ?? page.now;
+    const from = Math.max(page.now - PAST_MS, Math.min(first, page.now - SHORTEST_PAST_MS));
     const past = read.history.filter((point) => point.at >= from).map(pick);
     const next = read.forecast.filter((point) => point.at > page.now).map((point) => ({ ...point, y: point.y ?? null }));
     const least = measured && delivered.unit === "1" ? 0.05 : 1;
@@ -68,15 +75,31 @@ export class Focus {
     const { language } = page;
     setText(this.why, changeText(page, why));
     setShown(this.why, this.why.textContent !== "");
-    const parts = value.score === null ? [] : partsOf(delivered).slice(0, PARTS);
-    const devices = value.score === null || parts.length > 0 ? [] : (why?.devices ?? devicesOf(delivered)).slice(0, PARTS);
-    setText(this.title, language.text(devices.length > 0 ? "why-devices" : "why-parts"));
-    setShown(this.title, parts.length + devices.length > 0);
-    mirror(this.parts, parts, (part) => part.id, (part) => new PartRow(part.id, this.onIndex), (row, part) => row.update(page, part));
-    mirror(this.devices, devices, (device) => device.id, () => new DeviceRow(), (row, device) => {
-      row.update(page, device, delivered.unit);
+    const single = page.index.includes(".");
+    const lost = value.score === null || value.score >= 100;
+    const parts = lost ? [] : single ? areasOf(why).slice(0, AREAS) : partsOf(delivered).slice(0, PARTS);
+    setText(this.title, language.text(single ? "why-areas" : "why-parts"));
+    setShown(this.title, parts.length > 0);
+    const choose = single ? this.onChoose : this.onIndex;
+    mirror(this.parts, parts, (part) => part.id, (part) => new PartRow(part.id, choose), (row, part) => row.update(page, part));
+    this.updateDevices(page, delivered, lost ? [] : pullingDown(page, delivered, why));
+  }
+
+  updateDevices(page, delivered, devices) {
+    setText(this.devicesTitle, page.language.text("why-devices"));
+    setShown(this.devicesTitle, devices.length > 0);
+    mirror(this.devices, devices, (device) => `${device.id} ${device.indicator}`, () => new DeviceRow(), (row, device) => {
+      row.update(page, device, page.city.index(page.selected, device.indicator ?? page.index)?.unit);
     });
   }
+}
+
+/** Devices with their value and, where it is known, the points they cost; of a whole city only for a single indicator. */
+function pullingDown(page, delivered, why) {
+  const single = page.index.includes(".");
+  if (!single && page.selected === page.city.code) return [];
+  if (!why?.devices) return single ? devicesOf(delivered).slice(0, DEVICES) : [];
+  return why.devices.slice(0, DEVICES).map((item) => ({ ...item, id: item.device }));
 }
 
 function stateText(language, value) {
@@ -95,26 +118,32 @@ function factsOf(page, delivered, value) {
   return facts;
 }
 
-/** "▼ 3.2 since 08:00: Kerb occupancy −2.1, Xuhui −1.0": what changed most, by part and by area below. */
+/** "▼ 3.2 since 08:00: Kerb occupancy ▼ 2.1 / Xuhui ▼ 1.0": the change split by indicator, and by area below. */
 function changeText(page, why) {
   const { language } = page;
-  if (!why || typeof why.change !== "number") return "";
-  const head = language.text("since", { change: format.change(language, why.change), time: format.timeOfDay(language, why.since, page.timezone) });
-  const named = [
-    ...why.parts.map((part) => ({ name: page.indexName(part.id), change: part.change })),
-    ...why.areas.map((part) => ({ name: language.name(page.city.areas.get(part.id)?.name, part.id), change: part.change })),
-  ];
-  const most = named.filter((part) => Math.abs(part.change) >= 0.05)
-    .sort((one, other) => Math.abs(other.change) - Math.abs(one.change)).slice(0, CHANGES);
-  const list = most.map((part) => `${part.name} ${format.change(language, part.change)}`).join(language.text("comma"));
-  return list ? `${head}${language.text("colon")}${list}` : head;
+  const change = why?.change;
+  if (typeof change?.points !== "number") return "";
+  const time = format.timeOfDay(language, Date.parse(change.since), page.timezone);
+  const head = language.text("since", { change: format.change(language, change.points), time });
+  const indicators = named(language, change.byIndicator, (id) => page.indexName(id), page.index);
+  const areas = named(language, change.byArea, (id) => language.name(page.city.areas.get(id)?.name, id), page.selected);
+  const lists = [indicators, areas].filter((list) => list !== "");
+  return lists.length > 0 ? `${head}${language.text("colon")}${lists.join("  /  ")}` : head;
 }
 
-/** A part of an index: its name, which chooses it, its score as a bar, and the points it gives. */
+function named(language, shares, nameOf, self) {
+  return shares
+    .filter((share) => share.id !== null && share.id !== self && Math.abs(share.points) >= SMALLEST_CHANGE)
+    .slice(0, CHANGES)
+    .map((share) => `${nameOf(share.id)} ${format.change(language, share.points)}`)
+    .join(language.text("comma"));
+}
+
+/** A part of a score, an index or an area: its name, which chooses it, its score as a bar, and the points it gives. */
 class PartRow {
-  constructor(id, onIndex) {
+  constructor(id, onChoose) {
     this.name = el("button", { class: "part-name", type: "button" });
-    this.name.addEventListener("click", () => onIndex(id));
+    this.name.addEventListener("click", () => onChoose(id));
     this.fill = el("i", { class: "bar-fill" });
     this.score = el("span", { class: "indicator-score" });
     this.points = el("span", { class: "part-points" });
@@ -124,7 +153,8 @@ class PartRow {
 
   update(page, part) {
     const { language } = page;
-    setText(this.name, page.indexName(part.id));
+    const area = page.city.areas.get(part.id);
+    setText(this.name, area ? language.name(area.name, part.id) : page.indexName(part.id));
     setText(this.score, format.score(language, part.score, 0));
     setText(this.points, typeof part.points === "number"
       ? language.text("points-of", { points: format.score(language, part.points), weight: format.share(language, part.share) })
@@ -143,7 +173,11 @@ class DeviceRow {
   }
 
   update(page, device, unit) {
-    setText(this.name, device.id);
-    setText(this.value, typeof device.value === "number" ? format.measure(page.language, device.value, unit).join(" ") : "");
+    const { language } = page;
+    const what = device.indicator && device.indicator !== page.index ? `${device.id}  ${page.indexName(device.indicator)}` : device.id;
+    setText(this.name, what);
+    const words = typeof device.value === "number" ? [format.measure(language, device.value, unit).join(" ")] : [];
+    if (typeof device.points === "number") words.push(language.text("costs", { points: format.score(language, device.points, 2) }));
+    setText(this.value, words.join("  /  "));
   }
 }

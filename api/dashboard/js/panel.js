@@ -25,7 +25,7 @@ export class Panel {
     this.order = new CalmOrder();
     this.crumbs = find("crumbs");
     this.head = new AreaHead(find("head"));
-    this.focus = new Focus(find("focus"), { onIndex });
+    this.focus = new Focus(find("focus"), { onIndex, onChoose: this.onChoose });
     this.subtitle = find("subtitle");
     this.sortRow = find("sort-row");
     this.sort = find("sort");

@@ -22,6 +22,15 @@ export function partsOf(index) {
     .sort((one, other) => other.cost - one.cost);
 }
 
+/** The areas an indicator's score comes from, those that cost it most first: {id, score, points, share, cost}. */
+export function areasOf(why) {
+  return (why?.contributions ?? [])
+    .filter((part) => typeof part.share === "number" && typeof part.score === "number")
+    .map((part) => ({ ...part, cost: part.share * (100 - part.score) }))
+    .filter((part) => part.cost > 0)
+    .sort((one, other) => other.cost - one.cost);
+}
+
 /** The devices that pull an indicator down, as {id, value}. */
 export function devicesOf(value) {
   return (value?.contributions ?? []).filter((item) => item.device).map((item) => ({ id: item.device, value: item.value }));
