@@ -148,15 +148,6 @@ class HistoryPoint(Shape):
     computed_at: Annotated[str, Field(examples=["2026-11-20T08:20:03+08:00"])]
 
 
-class History(Page[HistoryPoint]):
-    area: Annotated[str, Field(examples=["310104"])]
-    indicator: Annotated[str, Field(examples=["composite"])]
-    step: Annotated[int, Field(description="s", examples=[900])]
-    from_: Annotated[str, Field(alias="from", examples=["2026-11-20T00:00:00+08:00"])]
-    to: Annotated[str, Field(examples=["2026-11-21T00:00:00+08:00"])]
-    as_of: Annotated[str | None, Field(examples=[None])]
-
-
 class UnitShape(Shape):
     symbol: Annotated[str, Field(examples=["kg"])]
     name: Annotated[str, Field(examples=["kilogram"])]

@@ -1,12 +1,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import psycopg
 import pytest
-from vitals_material import say
+from vitals_material import micros, say
 
-from api import models
+from api import history_models
+from processing.rollup_store import make_rollups
 
 EIGHT = datetime(2026, 11, 20, 0, 0, tzinfo=UTC)  # 08:00 in the city
 MINUTE = timedelta(minutes=1)
@@ -31,7 +33,7 @@ def history(client: httpx.Client, area: str, **params: str) -> dict[str, Any]:
     span = {"from": "2026-11-20T08:00:00+08:00", "to": "2026-11-20T09:00:00+08:00"}
     answer = client.get(f"/v1/areas/{area}/vitals/history", params=span | params)
     assert answer.status_code == 200, answer.text
-    models.History.model_validate(answer.json())
+    history_models.History.model_validate(answer.json())
     body: dict[str, Any] = answer.json()
     return body
 
@@ -100,6 +102,58 @@ def test_indicators_and_areas_are_kept_apart(client: httpx.Client, database_url:
     write(database_url, codes["east"], "parking", 1, 30)
     items = history(client, codes["east"], indicator="parking.kerb_occupancy")["items"]
     assert [point["score"] for point in items] == [10]
+
+
+@pytest.fixture
+def rolled_up(database_url: str, codes: dict[str, str], hour: None) -> None:
+    """The hour from eight, rolled up; of its minutes the second half is no longer kept."""
+    del hour
+    first, last = micros(EIGHT), micros(EIGHT + 59 * MINUTE)
+    with psycopg.connect(database_url) as connection:
+        make_rollups(connection, (codes["east"],), ZoneInfo("Asia/Shanghai"), first, last, last)
+        connection.execute("DELETE FROM vital_minutes WHERE at >= %s", [EIGHT + 30 * MINUTE])
+
+
+@pytest.mark.usefixtures("rolled_up")
+@pytest.mark.parametrize(
+    ("step", "means", "minutes"),
+    [("15m", [7, 22, 37, 52], 15), ("30m", [14.5, 44.5], 30), ("1h", [29.5], 60)],
+)
+def test_steps_are_told_when_their_minutes_are_gone(
+    client: httpx.Client, codes: dict[str, str], step: str, means: list[float], minutes: int
+) -> None:
+    items = history(client, codes["east"], step=step)["items"]
+    assert [point["scores"]["mean"] for point in items] == pytest.approx(means)
+    assert {point["minutes"] for point in items} == {minutes}
+    assert (items[0]["scores"]["min"], items[-1]["scores"]["max"], items[-1]["score"]) == (0, 59, 59)
+    assert items[-1]["observedAt"] == "2026-11-20T08:59:00+08:00"
+    assert len(history(client, codes["east"])["items"]) == 30
+
+
+@pytest.mark.usefixtures("rolled_up")
+def test_what_was_known_before_a_step_was_over_comes_from_its_minutes(
+    client: httpx.Client, codes: dict[str, str]
+) -> None:
+    items = history(client, codes["east"], step="15m", as_of="2026-11-20T08:20:30+08:00")["items"]
+    assert [(point["minutes"], point["scores"]["max"]) for point in items] == [(15, 14), (6, 20)]
+
+
+@pytest.mark.usefixtures("rolled_up")
+def test_a_span_that_ends_within_a_step_has_only_its_minutes(client: httpx.Client, codes: dict[str, str]) -> None:
+    items = history(client, codes["east"], step="15m", to="2026-11-20T08:20:00+08:00")["items"]
+    assert [(point["minutes"], point["score"]) for point in items] == [(15, 14), (5, 19)]
+
+
+@pytest.mark.usefixtures("hour")
+def test_a_line_is_thinned_out_to_the_points_that_keep_its_shape(
+    client: httpx.Client, database_url: str, codes: dict[str, str]
+) -> None:
+    write(database_url, codes["east"], "composite", 33, 99, revision=1)
+    body = history(client, codes["east"], points="10")
+    assert (len(body["items"]), body["pointsOf"], body["next"]) == (10, 60, None)
+    assert [body["items"][place]["score"] for place in (0, -1)] == [0, 59]
+    assert 99 in [point["score"] for point in body["items"]]
+    assert len(history(client, codes["east"], points="60")["items"]) == 60
 
 
 def test_without_a_span_the_last_day_is_meant(client: httpx.Client, codes: dict[str, str]) -> None:
