@@ -92,10 +92,9 @@ class Forecaster:
         domains = sorted({indicator.domain for indicator in indicators})
         started = time.monotonic()
         for indicator in indicators:
-            share = indicator.unit == "1" and not indicator.baseline_of
-            self._forecast(connection, indicator.id, "value_mean", end, (0.0, 1.0) if share else None)
+            self._forecast(connection, indicator.id, "value_mean", end, bounds_of(indicator))
         for index in ("composite", *domains):
-            self._forecast(connection, index, "score_mean", end, SCORE)
+            self._forecast(connection, index, "score_mean", end, bounds_of(None))
         if self._stop.is_set():
             return False
         forget(connection, end - KEPT)
@@ -151,6 +150,13 @@ class Forecaster:
             step.point[label], step.baseline[label] = made.point[number], made.baseline[number]
             step.ends[:, label] = [side[number] for side in ends]
             step.trained_on[label] = model.rows
+
+
+def bounds_of(indicator: Indicator | None) -> tuple[float, float] | None:
+    """Between what its values lie; None = an index, which is a score."""
+    if indicator is None:
+        return SCORE
+    return (0.0, 1.0) if indicator.unit == "1" and not indicator.baseline_of else None
 
 
 def learnt(series: Floats, bounds: tuple[float, float] | None) -> Model:

@@ -3,6 +3,7 @@
 from api.routes import (
     areas,
     devices,
+    forecast,
     gaps,
     history,
     kinds,
@@ -22,6 +23,7 @@ ROUTERS = (
     areas.router,
     vitals.router,
     history.router,
+    forecast.router,
     why.router,
     whatif.router,
     policy.router,

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import numpy as np
 import psycopg
 import pytest
+from forecast_material import roll_up
 from processing_material import AREAS, CITY, EAST, FIRST, THIRD
-from psycopg import sql
 
 from processing import forecaster
 from processing.baselines import lagged
@@ -15,7 +15,6 @@ from processing.forecast_store import HOUR, Step, compare, read_forecasts_of, re
 from processing.forecaster import Forecaster
 from processing.forecasts import Model, fit, predict
 from processing.indicators import INDICATORS
-from processing.legends import legend_of
 from processing.usual import Usual
 
 LOAD = "energy.load"
@@ -42,31 +41,13 @@ def loads() -> np.ndarray:
     return values
 
 
-def roll_up(connection: psycopg.Connection, values: np.ndarray, first: int, step: int = HOUR) -> None:
-    """Store hours as processing's roll-up does, value_mean alone being of interest."""
-    legend = legend_of(connection, AREAS)
-    nothing, none = [float("nan")] * len(AREAS), [0] * len(AREAS)
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            sql.SQL(
-                "INSERT INTO vital_hours (index, at, version, state, method_version, computed_at, legend, value_mean,"
-                " value_min, value_max, value_last, score_mean, score_min, score_max, score_last, coverage, minutes,"
-                " valued, scored, reason) VALUES ('energy.load', to_timestamp(%s), 0, 'final', 'm', now(), %s, {})"
-            ).format(sql.SQL(", ").join([sql.Placeholder()] * 13)),
-            [
-                ((first + number * step) / 1e6, legend, row.tolist(), *[nothing] * 7, *[none] * 5)
-                for number, row in enumerate(values)
-            ],
-        )
-
-
 def make(url: str) -> Forecaster:
     return Forecaster(url, Usual(AREAS), lambda: TABLE, nap=0.0)
 
 
 def test_an_hour_is_forecast_once_stored_and_scored(connection: psycopg.Connection, database_url: str) -> None:
     values = loads()
-    roll_up(connection, values[:-6], FIRST_HOUR)
+    roll_up(connection, AREAS, values[:-6], FIRST_HOUR)
     one = make(database_url)
     assert one.renew(connection)
     assert not one.renew(connection)
@@ -81,7 +62,7 @@ def test_an_hour_is_forecast_once_stored_and_scored(connection: psycopg.Connecti
     assert np.isnan(step.point[[EAST, THIRD]]).all()  # too young, and never heard
     assert step.trained_on.tolist() == [648, 0, 648, 648, 648, 0]  # the first day has no day before
 
-    roll_up(connection, values[-6:-5], END)
+    roll_up(connection, AREAS, values[-6:-5], END)
     assert make(database_url).renew(connection)
     row = connection.execute(
         "SELECT compared[1], error[1], naive[1], scale[1], inside95[1], compared[2] FROM forecast_scores"
@@ -98,10 +79,10 @@ def test_models_of_a_day_serve_at_every_hour_of_it(
 ) -> None:
     """The series begins at another hour than the model's, but always at midnight."""
     values = loads()
-    roll_up(connection, values[:-6], FIRST_HOUR)
+    roll_up(connection, AREAS, values[:-6], FIRST_HOUR)
     one = make(database_url)
     one.renew(connection)
-    roll_up(connection, values[-6:-5], END)
+    roll_up(connection, AREAS, values[-6:-5], END)
     fitted = []
 
     def learnt(series: np.ndarray, bounds: tuple[float, float] | None) -> Model:
