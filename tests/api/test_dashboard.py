@@ -488,7 +488,16 @@ def test_what_changed_the_chosen_index_and_which_devices_cost_it_most_is_said(
         asked.append(route.request.url)
         route.fulfill(json=answer)
 
+    def foretell(route: Route) -> None:
+        hours = [
+            {"from": (now + timedelta(hours=h)).isoformat(), "to": (now + timedelta(hours=h + 1)).isoformat()}
+            | {"value": 55.0 + h, "low80": 40.0, "high80": 95.0}
+            for h in range(3)
+        ]
+        route.fulfill(json={"items": hours})
+
     visit.page.route("**/why?**", explain)
+    visit.page.route("**/forecast?**", foretell)
     page = visit.open(f"/?lang=en#area={east}&index=parking")
     feed.tick(score=50.0)
     change = page.locator("#panel .focus-why")
@@ -498,6 +507,9 @@ def test_what_changed_the_chosen_index_and_which_devices_cost_it_most_is_said(
         ["bay-9  parking.kerb_occupancy100 %  /  costs 0.70 pts"]
     )
     assert f"/v1/areas/{east}/vitals/parking/why?since=" in asked[0]
+    expect(page.locator("#panel .chart-next")).to_have_attribute("d", re.compile("^M.*L.*L"))
+    expect(page.locator("#panel .chart-band")).to_have_attribute("d", re.compile("Z$"))
+    expect(page.locator("#panel .chart-level")).to_have_text(["40.0", "95.0"])
     assert visit.complaints == []
 
 

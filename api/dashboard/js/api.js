@@ -74,6 +74,18 @@ export class Api {
       .sort((one, other) => one.at - other.at);
   }
 
+  /** The next hours of an index with their 80 % interval, as [{at: ms, y, low, high}], each hour at its middle. */
+  async forecast(area, index) {
+    const query = new URLSearchParams({ indicator: index });
+    const { items } = await this.get(`/v1/areas/${encodeURIComponent(area)}/vitals/forecast?${query}`);
+    return items.map((item) => ({
+      at: (Date.parse(item.from) + Date.parse(item.to)) / 2,
+      y: item.value,
+      low: item.low80,
+      high: item.high80,
+    }));
+  }
+
   /** Why an index is what it is, and what changed it since an instant: parts, areas, devices. */
   why(area, index, since) {
     const query = new URLSearchParams({ since: new Date(since).toISOString(), devices: "5" });

@@ -3,6 +3,7 @@
 export const PAST_MS = 6 * 3600_000;
 const CHANGE_MS = 3600_000;
 const SHORTEST_CHANGE_MS = 5 * 60_000;
+const FORECAST_EVERY_MS = 10 * 60_000;
 const NOTHING = { history: [], forecast: [], why: null };
 
 /** Holds one area and index at a time; what belongs to another is dropped, so it never grows. */
@@ -12,17 +13,24 @@ export class FocusBook {
     this.asked = "";
     this.read = NOTHING;
     this.version = 0;
+    this.foretoldAt = -Infinity;
   }
 
   /** Read anew for an area and index; each part that cannot be had is left empty. */
   async turnTo(area, index) {
     const asked = `${area} ${index}`;
-    if (asked !== this.asked) this.keep(asked, NOTHING);
+    if (asked !== this.asked) {
+      this.keep(asked, NOTHING);
+      this.foretoldAt = -Infinity;
+    }
+    const due = performance.now() - this.foretoldAt > FORECAST_EVERY_MS;
+    const forecast = due ? await orNull(this.api.forecast(area, index)) : this.read.forecast;
     const history = await orNull(this.api.trace(area, index, PAST_MS));
     const since = startOfChange(history ?? []);
     const why = since === null ? null : await orNull(this.api.why(area, index, since));
     if (asked !== this.asked) return; // another was chosen meanwhile
-    this.keep(asked, { ...NOTHING, history: history ?? this.read.history, why });
+    if (due && forecast !== null) this.foretoldAt = performance.now();
+    this.keep(asked, { history: history ?? this.read.history, forecast: forecast ?? [], why });
   }
 
   keep(asked, read) {
