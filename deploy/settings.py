@@ -16,6 +16,8 @@ DATABASE = "cityvitals"  # name of the embedded database and of its role
 BROKER_USER = "cityvitals"  # as whom pipeline and API log in at the embedded broker
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DEFAULT_CITY = "shanghai"
+MINUTES_KEPT_DAYS = 14
+"""of vital signs; their quarter-hours, hours and days are kept for ever"""
 DEFAULT_MQTT_PORT = 1883
 DEFAULT_DATABASE_PORT = 5433
 DEFAULT_HTTP_PORT = 8000
@@ -211,7 +213,9 @@ def _retention(values: Mapping[str, str]) -> Retention:
         days=_days("CITYVITALS_RETENTION_DAYS", values.get("CITYVITALS_RETENTION_DAYS", "")),
         streams=by_stream,
         rejects=_days("CITYVITALS_RETENTION_REJECTS_DAYS", values.get("CITYVITALS_RETENTION_REJECTS_DAYS", "")),
-        vitals=_days("CITYVITALS_RETENTION_VITALS_DAYS", values.get("CITYVITALS_RETENTION_VITALS_DAYS", "")),
+        vitals=_days(
+            "CITYVITALS_RETENTION_VITALS_DAYS", values.get("CITYVITALS_RETENTION_VITALS_DAYS") or str(MINUTES_KEPT_DAYS)
+        ),
     )
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import DeployError
-from deploy.settings import default_cache_dir, default_data_dir, load
+from deploy.settings import MINUTES_KEPT_DAYS, default_cache_dir, default_data_dir, load
+from ingest.retention import Retention
 
 
 def _environment(tmp_path: Path, **values: str) -> dict[str, str]:
@@ -76,8 +77,9 @@ def test_a_wrong_value_is_named_with_its_variable(tmp_path: Path, variable: str,
     assert right in str(caught.value)
 
 
-def test_retention_is_for_ever_unless_days_are_given(tmp_path: Path) -> None:
-    assert load(_environment(tmp_path)).retention.keeps_all
+def test_readings_are_kept_for_ever_and_minutes_for_two_weeks_unless_days_are_given(tmp_path: Path) -> None:
+    assert load(_environment(tmp_path)).retention == Retention(vitals=MINUTES_KEPT_DAYS)
+    assert load(_environment(tmp_path, CITYVITALS_RETENTION_VITALS_DAYS="forever")).retention.keeps_all
     retention = load(
         _environment(
             tmp_path,
@@ -88,7 +90,7 @@ def test_retention_is_for_ever_unless_days_are_given(tmp_path: Path) -> None:
     ).retention
     assert (retention.of_stream("bus"), retention.of_stream("bus_arrival")) == (30, 90)
     assert retention.of_stream("parking_bay") == math.inf
-    assert (retention.rejects, retention.vitals) == (14, math.inf)
+    assert (retention.rejects, retention.vitals) == (14, MINUTES_KEPT_DAYS)
 
 
 @pytest.mark.parametrize(
