@@ -27,6 +27,8 @@ from processing.standing import Floats, Instants, Labels, Measured, Rows, Standi
 
 _HOUR, _MINUTE = 3600.0, 60.0
 _TRIP_BITS = 52
+_ODD = np.array([0.0, np.nan, np.inf, -np.inf])
+_NOT_KNOWN = 1
 
 
 class History(Protocol):
@@ -52,13 +54,18 @@ class SequenceTracker(LatestTracker):
         summed: Aggregation = "latest_sum" if indicator.aggregation == "register_rate" else "latest_mean"
         super().__init__(replace(indicator, aggregation=summed), parents)
         self._history = make_history(indicator, stream)
-        self._raw: Floats = np.empty(0)
+        self._raw: NDArray[np.uint8] = np.empty(0, np.uint8)
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
         super().grow(size)
         self._history.grow(size)
-        self._raw = enlarged(self._raw, size, np.nan)
+        self._raw = enlarged(self._raw, size, _NOT_KNOWN)
+
+    def lend(self, other: "SequenceTracker") -> None:
+        """Let another tracker that looks at the same states in the same panes use those of this one."""
+        if isinstance(self._history, Spells) and isinstance(other._history, Spells):
+            other._history.kept = self._history.kept
 
     def fold(self, rows: Rows) -> None:
         """Take readings in, in any order."""
@@ -66,7 +73,7 @@ class SequenceTracker(LatestTracker):
         slot = np.where(present, rows.slot, -1).astype(np.int32)
         self._history.fold(rows, slot, value)
         moves = self.group.newest.take(slot, rows.batch.time, rows.batch.seq)
-        self._raw[moves["slot"]] = value[moves["row"]]
+        self._raw[moves["slot"]] = _oddity(value[moves["row"]])
         touched, place = np.unique(slot, return_inverse=True)
         measured = np.full((2, len(touched)), np.nan)
         known = touched >= 0
@@ -87,8 +94,22 @@ class SequenceTracker(LatestTracker):
 
     def _measures(self, slots: Labels) -> tuple[Floats, Floats]:
         value, per = self._history.measures(slots)
-        raw = self._raw[slots]
+        raw = _ODD[self._raw[slots]]
         return np.where(np.isfinite(raw), value, raw), per
+
+
+class States:
+    """A ring of panes of each device, as ``kernels.fold_states`` keeps them; taken in twice they stay the same."""
+
+    def __init__(self, panes: int) -> None:
+        self.panes = panes
+        self.newest: Instants = np.empty(0, np.int64)
+        self.states: NDArray[np.uint8] = np.zeros((0, -(-panes // kernels.STATES_PER_BYTE)), np.uint8)
+
+    def grow(self, size: int) -> None:
+        """Make room for ``size`` slots."""
+        self.newest = enlarged(self.newest, size, -1)
+        self.states = taller(self.states, size, 0)
 
 
 class Spells:
@@ -97,20 +118,19 @@ class Spells:
     def __init__(self, indicator: Indicator) -> None:
         self._aggregation = indicator.aggregation
         self._pane = pane_of(indicator)
-        self._newest: Instants = np.empty(0, np.int64)
-        self._states: NDArray[np.uint8] = np.zeros((0, indicator.window // self._pane), np.uint8)
+        self.kept = States(indicator.window // self._pane)
 
     def grow(self, size: int) -> None:
-        self._newest = enlarged(self._newest, size, -1)
-        self._states = taller(self._states, size, 0)
+        self.kept.grow(size)
 
     def fold(self, rows: Rows, slot: Labels, value: Floats) -> None:
         state = np.where(value == 1.0, kernels.HIGH, np.where(value == 0.0, kernels.LOW, 0)).astype(np.int8)
-        kernels.fold_states(slot, rows.batch.time // (self._pane * 1_000_000), state, self._newest, self._states)
+        pane = rows.batch.time // (self._pane * 1_000_000)
+        kernels.fold_states(slot, pane, state, self.kept.panes, self.kept.newest, self.kept.states)
 
     def measures(self, slots: Labels) -> tuple[Floats, Floats]:
         found = np.empty(len(slots), kernels.SPELLS)
-        kernels.spells(slots, self._newest, self._states, found)
+        kernels.spells(slots, self.kept.panes, self.kept.newest, self.kept.states, found)
         begun = found["begun"].astype(np.float64)
         match self._aggregation:
             case "turnover":
@@ -193,6 +213,12 @@ def trip_numbers(rows: Rows, indicator: Indicator) -> Floats:
             numbers[name] = number = 0.0 if None in name else number
         found[i] = number
     return found
+
+
+def _oddity(value: Floats) -> NDArray[np.uint8]:
+    """Which of ``_ODD`` a value is; 0 = a number."""
+    odd = np.where(np.isnan(value), _NOT_KNOWN, np.where(value > 0, 2, 3))
+    return np.where(np.isfinite(value), 0, odd).astype(np.uint8)
 
 
 def taller(array: NDArray[Any], size: int, fill: float) -> NDArray[Any]:

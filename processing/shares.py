@@ -62,7 +62,12 @@ class ClearTracker:
     def measure(self, at: int, standing: Standing) -> Measured:
         """Count the devices that are heard at ``at``, and of those the ones where it did not happen."""
         partials = kernels.empty_partials(len(self._parents))
-        kernels.reduce_clear(standing.area, standing.oldest, standing.seen, self._last, at - self._window, partials)
+        standing.alive(partials)
+        area = standing.areas_of(np.flatnonzero(self._last > at - self._window))
+        happened = np.bincount(area[area >= 0], minlength=len(partials))
+        partials["count"] = partials["fresh"]
+        partials["per_hi"] = partials["fresh"] * kernels.ONE
+        partials["hi"] = partials["per_hi"] - happened * kernels.ONE
         kernels.roll_up(self._parents, partials)
         base = kernels.total(partials["per_hi"], partials["per_lo"])
         idle = few(partials["reporting"], self._fewest)

@@ -63,6 +63,13 @@ class Standing:
         """When the slot was last heard on any stream."""
         return self.heard.newest
 
+    def areas_of(self, slots: NDArray[np.intp]) -> Labels:
+        """Area label of some slots, -1 for those that are not expected or not heard lately on any stream."""
+        places = self.roster.places[slots]
+        reach = self.roster.reach(self.needs)[places["group"]]
+        there = (places["area"] >= 0) & (reach >= 0) & (self.heard.newest[slots] + reach >= self.at)
+        return np.where(there, places["area"], -1).astype(np.int32)
+
     def count(self, heard: "Heard", partials: NDArray[np.void]) -> None:
         """Set fresh, reporting and newest of kernels.PARTIAL[areas] to what was heard of the expected devices."""
         watch = heard.watch(self.roster, self.needs)

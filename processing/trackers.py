@@ -11,7 +11,7 @@ from devices.kinds import kinds, streams
 from processing.expressions import gives_codes
 from processing.latest import LatestGroup, LatestTracker, Storage
 from processing.loads import LoadTracker
-from processing.method import SEQUENCES, STALE_AFTER_INTERVALS, Indicator, kind_of
+from processing.method import SEQUENCES, STALE_AFTER_INTERVALS, Indicator, kind_of, pane_of
 from processing.panes import PaneTracker
 from processing.sequences import SequenceTracker
 from processing.shares import ClearTracker, share_of_areas
@@ -34,6 +34,7 @@ def make_trackers(indicators: Sequence[Indicator], parents: Labels) -> dict[str,
     """A tracker for each indicator; those of newest readings that look at the same ones share what they can."""
     trackers: dict[str, Tracker] = {}
     groups: dict[Any, LatestGroup] = {}
+    lenders: dict[Any, SequenceTracker] = {}
     books: dict[Any, ArrivalBook] = {}
     for indicator in indicators:
         tracker = trackers[indicator.id] = make_tracker(indicator, parents)
@@ -42,6 +43,9 @@ def make_trackers(indicators: Sequence[Indicator], parents: Labels) -> dict[str,
             looked_at = indicator.value.needs, indicator.per.needs if indicator.per else ()
             key = indicator.stream, looked_at[0] + looked_at[1]
             groups.setdefault(key, tracker.group).take_in(tracker)
+        if isinstance(tracker, SequenceTracker):
+            states = indicator.stream, indicator.value, indicator.window, pane_of(indicator)
+            lenders.setdefault(states, tracker).lend(tracker)
         if isinstance(tracker, WaitTracker):
             looks_at = indicator.stream, indicator.value, indicator.entity, indicator.window
             tracker.book = books.setdefault(looks_at, tracker.book)

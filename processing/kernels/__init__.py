@@ -29,6 +29,7 @@ from processing.kernels.exact import (  # noqa: E402 - the cache has its name be
     LARGEST,
     NEVER,
     NOT_APPLICABLE,
+    ONE,
     PARTIAL,
     empty_partials,
     total,
@@ -45,7 +46,6 @@ from processing.kernels.latest import (  # noqa: E402
     fold_latest,
     fold_seen,
     lowest_ranks,
-    reduce_clear,
     reduce_latest,
     reduce_seen,
 )
@@ -79,7 +79,7 @@ from processing.kernels.panes import (  # noqa: E402
     roll_up,
 )
 from processing.kernels.points import fill_slopes, fold_points, register_rates, risen, ways  # noqa: E402
-from processing.kernels.states import HIGH, LOW, SPELLS, fold_states, spells  # noqa: E402
+from processing.kernels.states import HIGH, LOW, SPELLS, STATES_PER_BYTE, fold_states, spells  # noqa: E402
 
 __all__ = [
     "BLOCK",
@@ -93,9 +93,11 @@ __all__ = [
     "MOVE",
     "NEVER",
     "NOT_APPLICABLE",
+    "ONE",
     "PARTIAL",
     "PLACE",
     "SPELLS",
+    "STATES_PER_BYTE",
     "SUMS",
     "UNKNOWN",
     "empty_counts",
@@ -119,7 +121,6 @@ __all__ = [
     "move_values",
     "newest_of_areas",
     "place_moves",
-    "reduce_clear",
     "reduce_codes",
     "reduce_latest",
     "reduce_panes",

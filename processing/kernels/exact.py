@@ -49,6 +49,7 @@ PARTIAL = np.dtype(
 
 HIGH = 2.0**10
 ONE = 2**10
+"""hi of the value 1"""
 LOW = 2.0**60
 CARRY = 50
 MASK = 2**CARRY - 1

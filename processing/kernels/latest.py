@@ -77,23 +77,6 @@ def reduce_seen(area: Labels, oldest: Ints, seen: Ints, partials: Records) -> No
 
 
 @njit(cache=True, nogil=True)
-def reduce_clear(area: Labels, oldest: Ints, seen: Ints, last: Ints, start: int, partials: Records) -> None:
-    """Count the devices heard since ``oldest``, and of those the ones where something last happened by ``start``.
-
-    area: int32[devices], < 0 = skip; oldest, seen, last: int64[devices]; partials: PARTIAL[areas], added to.
-    """
-    for i in range(len(area)):
-        if area[i] < 0:
-            continue
-        partial = partials[area[i]]
-        partial["newest"] = max(partial["newest"], seen[i])
-        if seen[i] >= oldest[i]:
-            partial["fresh"] += 1
-            partial["reporting"] += 1
-            add(partial, 1.0 if last[i] <= start else 0.0, 1.0)
-
-
-@njit(cache=True, nogil=True)
 def lowest_ranks(area: Labels, rank: Floats, slots: Slots) -> None:
     """The devices of lowest rank in every area, lowest first; of equal ones those of lower slot.
 
