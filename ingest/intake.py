@@ -15,6 +15,7 @@ from ingest.decoder import Decoded, Decoder, refuse
 from ingest.look_ahead import LookAhead
 from ingest.marks import marked_spans
 from ingest.numbering import Numbers, settled_numbers
+from ingest.refusals import refused
 from ingest.registrar import Registrar
 from ingest.registry import Device, Registry
 from ingest.rejects import fetch_rejects
@@ -168,8 +169,9 @@ class Intake:
 
     def hand_on(self, written: Written) -> None:
         """Give processing what a transaction holds, once it is known to be committed."""
-        if written.batches:
-            self._hand_on(Committed([batch.bare() for batch in written.batches], transaction=written.transaction))
+        batches = [batch.bare() for batch in written.batches] + refused(written.rejections, self._registry)
+        if batches:
+            self._hand_on(Committed(batches, transaction=written.transaction))
 
     def _refuse(
         self, delivery: Delivery, rejections: Sequence[Rejection], spooled: SpoolMark | None, error: psycopg.Error

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from devices.contract import Kind
 from ingest.batch import Batch
+from ingest.refusals import is_refusal
 from ingest.registry import Device
 from processing import kernels
 from processing.expressions import Needs
@@ -20,6 +21,7 @@ from processing.latest import LatestTracker
 from processing.method import Domain, Indicator, check_table, kind_of, method_version, needs
 from processing.roster import Roster
 from processing.scoring import Evidence, Values, combine, judge, score, slope
+from processing.sensing import SensingTracker
 from processing.standing import Rows, Standing, rolled_up
 from processing.trackers import folded_by, make_trackers
 from processing.usual import Usual, deviation
@@ -113,9 +115,16 @@ class Engine:
         self._make_room(kind)
         slot = roster.slots(batch.device)
         area = np.where(slot >= 0, roster.area[np.maximum(slot, 0)], -1).astype(np.int32)
-        self._heard[kind].fold(slot, batch.time)
         rows = Rows(batch, slot, area)
-        own = (self._trackers[indicator.id] for indicator in self.indicators if indicator.stream == batch.stream.name)
+        for indicator in self.indicators:
+            tracker = self._trackers[indicator.id]
+            if isinstance(tracker, SensingTracker) and kind in indicator.observed:
+                tracker.fold(rows)
+        if is_refusal(batch.stream):
+            return
+        self._heard[kind].fold(slot, batch.time)
+        looking = [row for row in self.indicators if row.stream == batch.stream.name and not row.observed]
+        own = (self._trackers[row.id] for row in looking)
         for folding in {id(f): f for f in map(folded_by, own)}.values():
             folding.fold(rows)
 
@@ -186,14 +195,21 @@ class Engine:
         return rolled_up(watch.counts["fresh"], self._parents)
 
     def _judge(self, indicator: Indicator, at: int) -> Values:
-        measured = self._trackers[indicator.id].measure(at, self._standing(indicator, at))
+        tracker = self._trackers[indicator.id]
+        if isinstance(tracker, SensingTracker):
+            standings = [Standing(self.rosters[kind], (), self._heard[kind], at) for kind in indicator.observed]
+            measured = tracker.measure_kinds(at, standings)
+            expected = sum(self._expects(kind, ()) for kind in indicator.observed)
+        else:
+            measured = tracker.measure(at, self._standing(indicator, at))
+            expected = self._expects(kind_of(indicator), needs(indicator))
         if indicator.baseline_of:
             measured = deviation(measured, self.usual.at(indicator.baseline_of, at))
         partials = measured.partials
         newest = partials["newest"]
         evidence = Evidence(
-            expected=self._expects(kind_of(indicator), needs(indicator)),
-            fresh=partials["fresh"],
+            expected=np.asarray(expected),
+            fresh=partials["fresh"] if indicator.aggregation != "devices_heard" else np.asarray(expected),
             excused=partials["excused"],
             reporting=partials["reporting"],
             freshness=np.where(newest > kernels.NEVER, (at - newest) / 1e6, np.nan),

@@ -19,13 +19,14 @@ from processing.expressions import (
     Says,
     Switch,
 )
-from processing.method import DAY, HOUR, Domain, Indicator
+from processing.method import DAY, HOUR, Aggregation, Domain, Goalposts, Indicator
 
 DOMAINS: tuple[Domain, ...] = (
     Domain("waste", "垃圾分类", "Waste"),
     Domain("parking", "停车", "Parking"),
     Domain("transit", "公共交通", "Transit"),
     Domain("energy", "能源", "Energy"),
+    Domain("sensing", "感知", "Sensing", weight=0.0),
 )
 
 _FILL = Largest(("fillingLevelResidual", "fillingLevelFood", "fillingLevelRecyclable", "fillingLevelHazardous"))
@@ -48,6 +49,37 @@ def _mean_fill(stream: str, name_zh: str, name_en: str) -> Indicator:
         weight=0.0,
         source="fill of a stream's bins (Smart Data Models: fillingLevel); informative, without a score",
     )
+
+
+def _sensing(domain: str, name_zh: str, name_en: str, *kinds: str) -> tuple[Indicator, ...]:
+    """The four rows that say how well the devices of a domain are heard."""
+
+    def row(what: str, zh: str, en: str, unit: str, how: Aggregation, posts: Goalposts, source: str) -> Indicator:
+        return Indicator(
+            id=f"sensing.{domain}_{what}",
+            name_zh=f"{name_zh}{zh}",
+            name_en=f"{name_en}: {en}",
+            unit=unit,
+            stream=kinds[0],
+            aggregation=how,
+            value=Occurs(),
+            observed=kinds,
+            window=900,
+            minimum_coverage=0.0,
+            goalposts=posts,
+            source=source,
+        )
+
+    return (
+        row("coverage", "在线率", "devices heard", "1", "devices_heard", ((0.5, 0), (0.7, 40), (0.95, 90), (1.0, 100)),
+            "values are withheld below 2/3 (OECD/JRC Handbook 2008); the posts are configuration"),
+        row("freshness", "数据时延", "age of newest reading", "s", "mean_age", ((0.0, 100), (90.0, 80), (600.0, 0)),
+            "data at most 90 s old: GTFS-Realtime best practice; the other posts are configuration"),
+        row("reject_share", "拒收率", "readings refused", "1", "reject_share", ((0.0, 100), (0.01, 80), (0.2, 0)),
+            "no norm exists; one reading of a hundred is taken as acceptable"),
+        row("late_share", "迟到率", "readings late", "1", "late_share", ((0.0, 100), (0.05, 80), (0.5, 0)),
+            "no norm exists; one reading of twenty is taken as acceptable"),
+    )  # fmt: skip
 
 
 INDICATORS: tuple[Indicator, ...] = (
@@ -439,4 +471,8 @@ INDICATORS: tuple[Indicator, ...] = (
         weight=0.0,
         source="0.42 kg CO2 per kWh: Shanghai's accounting default of 2022 (沪环气〔2022〕34号)",
     ),
+    *_sensing("waste", "垃圾分类", "Waste", "garbage_hut"),
+    *_sensing("parking", "停车", "Parking", "parking_bay", "car_park"),
+    *_sensing("transit", "公共交通", "Transit", "bus"),
+    *_sensing("energy", "能源", "Energy", "energy_meter"),
 )

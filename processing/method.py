@@ -28,6 +28,10 @@ Aggregation = Literal[
     "excess_wait",
     "headway_variation",
     "bunching",
+    "devices_heard",
+    "mean_age",
+    "reject_share",
+    "late_share",
 ]
 SEQUENCES = ("turnover", "mean_stay", "time_to_emptied", "time_to_full", "register_rate", "speed")
 """aggregations of what becomes of a device's readings in order of time"""
@@ -46,6 +50,10 @@ SHORTEST_STALE = 5.0
 """seconds: below this, delays of the path would look like silence"""
 FREQUENT_HEADWAY = 720
 """seconds: excess wait is measured where a bus is scheduled at least every 12 minutes, 5 an hour (TfL)"""
+SENSING = ("devices_heard", "mean_age", "reject_share", "late_share")
+"""aggregations over all devices of some kinds: the system's own health"""
+LATE_AFTER = 60
+"""seconds between observation and receipt: what takes longer may come after its minute was settled"""
 HEADWAYS = ("excess_wait", "headway_variation", "bunching")
 """aggregations of the headways between arrivals"""
 BUNCHED_BELOW = 0.5
@@ -95,6 +103,9 @@ class Indicator:
                   (these six: over the fresh devices, from the ``window`` that ends with the newest reading of each)
     excess_wait   Σh²/2Σh − Σs²/2Σs over the headways h observed (end of ``value``, an Elapsed) and s scheduled
                   (its start) of each ``entity`` in the last ``window`` seconds
+    devices_heard, mean_age, reject_share, late_share   of the ``observed`` kinds: devices heard lately / expected;
+                  mean age of the newest reading of those; readings refused / refused and stored, and readings that
+                  came later than LATE_AFTER / readings, in the last ``window`` seconds
     headway_variation, bunching  coefficient of variation of x = h / mean s of the entity, share of x below one half
 
     ``entity`` names the fields that together tell whose headways are measured. ``pane``: seconds, 0 = as long as the
@@ -121,6 +132,7 @@ class Indicator:
     fewest: int = 1
     baseline_of: str = ""
     entity: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
     note: str = ""
 
     @property
@@ -169,6 +181,9 @@ def _check_fields(row: Indicator, stream: Stream) -> None:
         check_fields(expression, stream)
     if row.aggregation in ("speed", "time_to_full", "register_rate") and len(needs(row)) != 1:
         raise ValueError(f"{row.aggregation} needs a value of one group of fields")
+    known = {other.kind for other in streams().values()}
+    if (row.aggregation in SENSING) != bool(row.observed) or not known.issuperset(row.observed):
+        raise ValueError(f"observed is {row.observed}, must name kinds for {', '.join(SENSING)}, else nothing")
     if row.aggregation in HEADWAYS and not (isinstance(row.value, Elapsed) and row.entity):
         raise ValueError(f"{row.aggregation} needs an Elapsed(scheduled, observed) as value, and an entity")
     if row.aggregation == "speed" and not (isinstance(row.value, Position) and row.entity):
@@ -240,6 +255,7 @@ def method_version(table: Sequence[Indicator], domains: Sequence[Domain]) -> str
         PANES_PER_WINDOW,
         SHORTEST_PANE,
         BUNCHED_BELOW,
+        LATE_AFTER,
         EMPTIED_BY,
         LONGEST_TO_FULL,
         SHORTEST_REGISTER_SPAN,

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from devices.contract import Kind, Stream
 from ingest.batch import Batch
+from ingest.refusals import is_refusal, refusals
 from ingest.registry import Device
 from processing.method import STALE_AFTER_INTERVALS
 from processing.reading_rows import good, instant, read_rows
@@ -43,7 +44,8 @@ def read_horizon(
     for stream in kind.streams:
         for batch in read_span(connection, stream, _start(stream, windows, now), until):
             known = batch.device[(batch.time <= now) & (batch.device < len(heard))]
-            heard[known] = True
+            if not is_refusal(batch.stream):
+                heard[known] = True
             yield batch
     for stream in kind.streams:
         start = _start(stream, windows, now)
@@ -64,6 +66,22 @@ def read_span(connection: psycopg.Connection, stream: Stream, start: int, until:
         table=sql.Identifier(stream.name), start=instant(sql.Literal(start)), upper=upper, good=good(stream)
     )
     yield from read_rows(connection, stream, source)
+    if not stream.is_event:
+        yield from _read_refusals(connection, stream.kind, start, until)
+
+
+def _read_refusals(connection: psycopg.Connection, kind: str, start: int, until: int | None) -> Iterator[Batch]:
+    """What was refused of devices of a kind, received after ``start``; as ``ingest.refusals.refused`` hands it on."""
+    rows = connection.execute(
+        "SELECT d.key, (extract(epoch FROM r.received_at) * 1000000)::bigint FROM rejects r JOIN devices d"
+        " ON d.id = r.device WHERE d.kind = %s AND r.reason <> 'unknown_device' AND d.registered_at <= r.received_at"
+        " AND r.received_at > timestamptz 'epoch' + %s * interval '1 microsecond'"
+        " AND (%s::bigint IS NULL OR r.received_at <= timestamptz 'epoch' + %s * interval '1 microsecond')",
+        [kind, start, until, until or 0],
+    ).fetchall()
+    if rows:
+        keys, received = zip(*rows, strict=True)
+        yield refusals(kind, keys, received)
 
 
 def _start(stream: Stream, windows: Mapping[str, int], now: int) -> int:

@@ -13,6 +13,7 @@ from processing.latest import LatestGroup, LatestTracker, Storage
 from processing.loads import LoadTracker
 from processing.method import SEQUENCES, STALE_AFTER_INTERVALS, Indicator, kind_of, pane_of
 from processing.panes import PaneTracker
+from processing.sensing import SensingTracker
 from processing.sequences import SequenceTracker
 from processing.shares import ClearTracker, share_of_areas
 from processing.standing import Labels, Measured, Standing
@@ -27,7 +28,7 @@ class AreaTracker(LatestTracker):
         return share_of_areas(super().measure(at, standing), self._parents, self._indicator.fewest)
 
 
-Tracker = LatestTracker | PaneTracker | WaitTracker | ClearTracker | LoadTracker
+Tracker = LatestTracker | PaneTracker | WaitTracker | ClearTracker | LoadTracker | SensingTracker
 
 
 def make_trackers(indicators: Sequence[Indicator], parents: Labels) -> dict[str, Tracker]:
@@ -75,6 +76,8 @@ def make_tracker(indicator: Indicator, parents: Labels) -> Tracker:
             return LoadTracker(PaneTracker(indicator, parents), parents, indicator.fewest, inverse=inverse)
         case "excess_wait" | "headway_variation" | "bunching":
             return WaitTracker(indicator, parents)
+        case "devices_heard" | "mean_age" | "reject_share" | "late_share":
+            return SensingTracker(indicator, parents)
         case _:
             return SequenceTracker(indicator, parents, streams()[indicator.stream])
 
@@ -85,12 +88,21 @@ def _storage(indicator: Indicator) -> Storage:
     return "codes" if gives_codes(indicator.value) else "values"
 
 
+def looked_at_by(indicator: Indicator) -> list[str]:
+    """The streams an indicator is measured from."""
+    if indicator.observed:
+        return [stream.name for kind in indicator.observed for stream in kinds()[kind].streams]
+    return [indicator.stream]
+
+
 def stream_windows(indicators: Sequence[Indicator]) -> dict[str, int]:
     """How far back, in seconds, each stream must be read to restore its indicators."""
     horizon: dict[str, int] = {}
     for indicator in indicators:
-        seconds = indicator.window if not indicator.aggregation.startswith("latest") else 0
+        by_newest = indicator.aggregation.startswith("latest") or indicator.aggregation in ("devices_heard", "mean_age")
+        seconds = 0 if by_newest else indicator.window
         if indicator.aggregation in SEQUENCES:  # these windows end with the newest reading of each device
             seconds += STALE_AFTER_INTERVALS * int(kinds()[kind_of(indicator)].reporting_interval)
-        horizon[indicator.stream] = max(horizon.get(indicator.stream, 0), seconds)
+        for name in looked_at_by(indicator):
+            horizon[name] = max(horizon.get(name, 0), seconds)
     return horizon
