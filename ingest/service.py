@@ -29,7 +29,8 @@ from ingest.writer import Doubt, Written, accounted
 
 log = logging.getLogger(__name__)
 
-MOST_MESSAGES = 2_500
+MOST_MESSAGES = 5_000
+"""in one transaction; a quarter of the subscriber's window, so that the broker never runs out of room to send"""
 _MOST_TAKEN = 5_000
 _MOST_WAITING = 20_000
 

@@ -30,6 +30,8 @@ from ingest.broker_client import BrokerClient
 log = logging.getLogger(__name__)
 
 SESSION_EXPIRY = 7 * 86_400
+WINDOW = 20_000
+"""most unacknowledged messages the broker may send"""
 KEEPALIVE = 3
 """seconds; a connection that died without a word is noticed within twice that"""
 DROPPED = "$SYS/broker/publish/messages/dropped"
@@ -58,7 +60,7 @@ class Subscriber:
     """Connects, takes deliveries in arrival order, acknowledges them in that order."""
 
     def __init__(
-        self, url: str, *, client_id: str, subscription: str, window: int = 10_000, memory: Path | None = None
+        self, url: str, *, client_id: str, subscription: str, window: int = WINDOW, memory: Path | None = None
     ) -> None:
         """``window``: most unacknowledged messages the broker may send (MQTT 5 Receive Maximum, at most 65535);
         ``memory``: a file that tells a later process that the broker has a session to lose."""

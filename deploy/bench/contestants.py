@@ -30,8 +30,8 @@ from devices.contract import Stream
 from devices.kinds import kinds
 from ingest.database import connect
 from ingest.reading_store import column_names
+from ingest.subscriber import WINDOW
 
-WINDOW = 10_000
 PIPELINE_CLIENT = "cityvitals-pipeline-{city}"
 _PEERS = Path(__file__).with_name("peers")
 

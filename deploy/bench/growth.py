@@ -107,10 +107,6 @@ class _Table:
         name = self.stream.name
         with connect(self.servers.database_url) as connection:
             keys = np.array(connection.execute("SELECT key FROM devices ORDER BY key").fetchall(), np.int32)[:, 0]
-            definition = connection.execute(
-                "SELECT indexdef FROM pg_indexes WHERE indexname = %s", [f"{name}_identity"]
-            ).fetchone()
-            assert definition is not None
             connection.execute("SET maintenance_work_mem = '1GB'")
             connection.execute("TRUNCATE ledger")
             connection.execute(f'TRUNCATE "{name}"')
@@ -123,7 +119,10 @@ class _Table:
                         for block in pack(batch):
                             for at in range(0, len(block), 131_072):
                                 copy.write(block[at : at + 131_072])
-            connection.execute(f"{definition[0]} WITH (fillfactor = {GROWN})")
+            connection.execute(
+                f'CREATE UNIQUE INDEX "{name}_identity" ON "{name}" (device, date_observed, seq)'
+                f" WITH (fillfactor = {GROWN})"
+            )
             connection.commit()
             connection.autocommit = True
             connection.execute("CHECKPOINT")
