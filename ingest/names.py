@@ -68,8 +68,10 @@ class Names(Texts):
     def add(self, text: str) -> int:
         """Place of a text, which is added if it is new."""
         known = self.find(text)
-        if known is not None:
-            return known
+        return self.add_new(text) if known is None else known
+
+    def add_new(self, text: str) -> int:
+        """Add a text that is known not to be there; returns its place."""
         if 3 * len(self) >= 2 * len(self._table):
             self._widen()
         self._hashes.append(_hash(text))

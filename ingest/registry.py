@@ -76,6 +76,20 @@ class Registry:
 _KNOWN_AT_MOST = 100_000
 
 
+class _Numbers(dict[str, int]):
+    """A number for each of a few texts."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __call__(self, name: str) -> int:
+        number = self.get(name)
+        if number is None:
+            self.names.append(name)
+            number = self[name] = len(self.names) - 1
+        return number
+
+
 class _Columns:
     """Devices by column, made up again when somebody asks for one: there may be a million of them."""
 
@@ -83,8 +97,8 @@ class _Columns:
         self._ids = Names()
         self._keys, self._kinds, self._areas, self._rest = array("i"), array("H"), array("i"), array("i")
         self._lon, self._lat = array("d"), array("d")
-        self._kind_names, self._area_names = Names(), Names()
-        self._rests: list[tuple[str | None, Mapping[str, Any]]] = []
+        self._kind_of, self._area_of = _Numbers(), _Numbers()
+        self._rests: list[tuple[str | None, Mapping[str, Any]]] = [(None, {})]
         self._known_rests: dict[bytes, int] = {}
 
     def __len__(self) -> int:
@@ -92,30 +106,44 @@ class _Columns:
 
     def put(self, device: Device) -> None:
         """Add a device, or change the one of its id."""
-        lon, lat = (math.nan if x is None else x for x in (device.lon, device.lat))
-        kind, area, rest = self._kind_names.add(device.kind), self._area_names.add(device.area), self._other(device)
+        kind, area, rest = self._kind_of(device.kind), self._area_of(device.area), self._rest_of(device)
+        lon = math.nan if device.lon is None else device.lon
+        lat = math.nan if device.lat is None else device.lat
         place = self._ids.find(device.id)
-        row = (device.key, kind, area, rest, lon, lat)
-        columns: tuple[array[Any], ...] = (self._keys, self._kinds, self._areas, self._rest, self._lon, self._lat)
-        if place is None:
-            for column, value in zip(columns, row, strict=True):
-                column.append(value)
-            self._ids.add(device.id)  # last, since another thread may look it up meanwhile
-        else:
-            for column, value in zip(columns, row, strict=True):
-                column[place] = value
+        if place is not None:
+            self._keys[place], self._kinds[place], self._areas[place] = device.key, kind, area
+            self._rest[place], self._lon[place], self._lat[place] = rest, lon, lat
+            return
+        self._keys.append(device.key)
+        self._kinds.append(kind)
+        self._areas.append(area)
+        self._rest.append(rest)
+        self._lon.append(lon)
+        self._lat.append(lat)
+        self._ids.add_new(device.id)  # last, since another thread may look it up meanwhile
 
     def get(self, device_id: str) -> Device | None:
         place = self._ids.find(device_id)
         if place is None:
             return None
-        lon, lat = (None if math.isnan(x) else x for x in (self._lon[place], self._lat[place]))
-        kind, area = self._kind_names[self._kinds[place]], self._area_names[self._areas[place]]
+        lon, lat = self._lon[place], self._lat[place]
+        kind, area = self._kind_of.names[self._kinds[place]], self._area_of.names[self._areas[place]]
         name, attributes = self._rests[self._rest[place]]
-        return Device(self._keys[place], device_id, kind, area, lon, lat, name, attributes)
+        return Device(
+            self._keys[place],
+            device_id,
+            kind,
+            area,
+            None if lon != lon else lon,
+            None if lat != lat else lat,
+            name,
+            attributes,
+        )
 
-    def _other(self, device: Device) -> int:
+    def _rest_of(self, device: Device) -> int:
         """Name and attributes, which many devices have in common."""
+        if device.name is None and not device.attributes:
+            return 0
         said = orjson.dumps((device.name, device.attributes))
         known = self._known_rests.get(said)
         if known is None:
