@@ -24,6 +24,7 @@ from processing.sensitivity import Inputs, Observed, Spread, Stability, stabilit
 from processing.windows import MINUTE
 
 MOST_INSTANTS = 240
+FEWEST_SAMPLES = 20
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Wanted:
 
 def run_sensitivity(wanted: Wanted, settings: Settings) -> int:
     """Read, sample, tell; the process's exit code."""
+    if wanted.samples < FEWEST_SAMPLES:
+        raise DeployError(f"--samples is {wanted.samples}, must be at least {FEWEST_SAMPLES}")
     city = load_city(settings.city)
     past = _read(settings.database, city, *_span(wanted))
     policy = _policy(wanted.policy)
@@ -138,10 +141,13 @@ def _tell(wanted: Wanted, city: City, past: Past, policy: Policy, outcome: Stabi
         f"{len(outcome.areas)} districts, {wanted.samples} samples, weights ±{wanted.spread.weights:.0%}, "
         f"goalposts ±{wanted.spread.goalposts:.0%}"
     )
-    if wanted.json:
-        wanted.json.write_text(json.dumps(document(outcome, frame), ensure_ascii=False, indent=1) + "\n")
-    if wanted.picture:
-        wanted.picture.write_text(picture(outcome, names, title))
+    try:
+        if wanted.json:
+            wanted.json.write_text(json.dumps(document(outcome, frame), ensure_ascii=False, indent=1) + "\n")
+        if wanted.picture:
+            wanted.picture.write_text(picture(outcome, names, title))
+    except OSError as error:
+        raise DeployError(f"cannot write {error.filename}: {error.strerror}") from error
     if wanted.markdown:
         print(markdown(outcome, names))
         return

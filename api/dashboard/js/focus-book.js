@@ -24,8 +24,10 @@ export class FocusBook {
       this.foretoldAt = -Infinity;
     }
     const due = performance.now() - this.foretoldAt > FORECAST_EVERY_MS;
-    const forecast = due ? await orNull(this.api.forecast(area, index)) : this.read.forecast;
-    const history = await orNull(this.api.trace(area, index, PAST_MS));
+    const [history, forecast] = await Promise.all([
+      orNull(this.api.trace(area, index, PAST_MS)),
+      due ? orNull(this.api.forecast(area, index)) : this.read.forecast,
+    ]);
     const since = startOfChange(history ?? []);
     const why = since === null ? null : await orNull(this.api.why(area, index, since));
     if (asked !== this.asked) return; // another was chosen meanwhile
