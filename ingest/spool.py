@@ -126,8 +126,12 @@ class Spool:
             with contextlib.suppress(FileNotFoundError, ValueError):
                 return uuid.UUID(path.read_text().strip())
         own = uuid.uuid4()
-        path.write_text(f"{own}\n")
-        self._sync_folder()
+        try:
+            path.write_text(f"{own}\n")
+            self._sync_folder()
+        except OSError as error:  # a full disk must not keep the pipeline from starting
+            log.error("the spool's id cannot be kept: %s", error.strerror)
+            path.unlink(missing_ok=True)  # an earlier log's id would make a later start skip what this one keeps
         return own
 
     def _segments(self) -> list[int]:
@@ -170,12 +174,17 @@ class Spool:
     def _quarantine(self, segment: int, data: bytes, damage: Sequence[Damage]) -> None:
         for part in damage:
             log.error("the spool is damaged: segment %d, bytes %d to %d", segment, part.start, part.end)
-            folder = self._folder / "quarantine"
-            folder.mkdir(exist_ok=True)
-            path = folder / f"{segment:08d}-{part.start}-{part.end}.bin"
-            if not path.exists():
+            path = self._folder / "quarantine" / f"{segment:08d}-{part.start}-{part.end}.bin"
+            if path.exists():
+                continue
+            self.quarantined += part.end - part.start
+            try:
+                path.parent.mkdir(exist_ok=True)
                 path.write_bytes(data[part.start : part.end])
-                self.quarantined += part.end - part.start
+            except OSError as error:  # what is sound must be read all the same
+                log.error("the damaged bytes cannot be set aside: %s", error.strerror)
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)

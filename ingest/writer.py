@@ -7,7 +7,7 @@ from uuid import UUID
 
 import numpy as np
 import psycopg
-from psycopg.errors import UniqueViolation
+from psycopg.errors import InvalidParameterValue, UniqueViolation
 
 from ingest.batch import Batch, Delivery, Rejection
 from ingest.conflict import refuse_conflicts
@@ -181,8 +181,14 @@ def spool_mark(connection: psycopg.Connection, spool: UUID) -> SpoolMark:
 
 
 def was_committed(connection: psycopg.Connection, transaction: int) -> bool:
-    """Whether a transaction of an earlier connection was committed; raises while it is still in progress."""
-    row = connection.execute("SELECT pg_xact_status(%s::text::xid8)", [str(transaction)]).fetchone()
+    """Whether a transaction of an earlier connection was committed; raises while it is still in progress.
+
+    A database that has never come that far, such as an older copy put in its place, does not hold it.
+    """
+    try:
+        row = connection.execute("SELECT pg_xact_status(%s::text::xid8)", [str(transaction)]).fetchone()
+    except InvalidParameterValue:
+        return False
     status = row[0] if row else None
     if status == "in progress":
         raise psycopg.OperationalError(f"transaction {transaction} of a broken connection is still in progress")

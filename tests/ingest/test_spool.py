@@ -190,3 +190,29 @@ def test_segments_can_be_read_by_their_owner_alone(tmp_path: Path) -> None:
     spool.append(deliveries(1))
     (segment,) = tmp_path.glob("*.log")
     assert os.stat(segment).st_mode & 0o077 == 0
+
+
+def test_damage_that_cannot_be_set_aside_does_not_keep_the_rest_from_being_read(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.append(deliveries(1))
+    spool.append(deliveries(2))
+    spool.close()
+    (segment,) = tmp_path.glob("*.log")
+    data = bytearray(segment.read_bytes())
+    data[20] ^= 0xFF
+    segment.write_bytes(data[:-3])
+    (tmp_path / "quarantine").write_text("in the way of the folder")
+    spool = Spool(tmp_path)
+    spool.append(deliveries(3))
+    assert read_all(spool) == [3]
+    assert spool.quarantined > 0
+
+
+def test_a_spool_whose_id_cannot_be_kept_still_takes_deliveries(tmp_path: Path) -> None:
+    (tmp_path / "id").symlink_to(tmp_path / "nowhere" / "id")
+    spool = Spool(tmp_path)
+    spool.append(deliveries(1, 2))
+    assert read_all(spool) == [1, 2]
+    later = Spool(tmp_path)
+    assert later.id != spool.id
+    assert read_all(later) == [1, 2]

@@ -16,7 +16,7 @@ from devices.kinds import streams
 from ingest.database import connect
 from ingest.decoder import Decoded, Decoder, refuse
 from ingest.rejects import fetch_rejects
-from ingest.writer import Take, write
+from ingest.writer import Doubt, Take, Written, write
 
 
 @pytest.fixture
@@ -271,6 +271,14 @@ def test_a_commit_that_never_happened_is_done_again(database_url: str) -> None:
         second.autocommit = True
         assert write(second, take).stored == 1
         assert ledger(second) == {"parking_bay": (1, 0, 0)}
+
+
+def test_a_commit_that_an_older_copy_of_the_database_cannot_know_is_done_again(connection: psycopg.Connection) -> None:
+    messages = [bay(state("free"))]
+    take = Take(messages, Decoder(TOPICS).decode(messages, registry()))
+    take.in_doubt = Doubt(2**40, Written([], []))
+    assert write(connection, take).stored == 1
+    assert ledger(connection) == {"parking_bay": (1, 0, 0)}
 
 
 def test_a_commit_still_under_way_is_waited_for(database_url: str) -> None:
