@@ -132,8 +132,6 @@ def restored_state(
         for engine in engines[1:]:
             engine.share(state.engine)
         state.engine.register(devices)
-        for engine in engines:
-            prepare(connection, engine.usual, baselines_of(engine.indicators), settled, now + DAY)
         windows = stream_windows([indicator for engine in engines for indicator in engine.indicators])
         for kind in kinds().values():
             members = [device for device in devices if device.kind == kind.id]
@@ -143,6 +141,8 @@ def restored_state(
                 for settler in state._settlers:
                     settler.restore(batch)
                 state.readings += len(batch)
+    for engine in engines:  # not above: what is fixed here must be there for others at once
+        prepare(connection, engine.usual, baselines_of(engine.indicators), settled, now + DAY)
     return state
 
 

@@ -16,6 +16,7 @@ from processing.recompute import recompute
 from processing.rollup_store import make_rollups
 from processing.rollups import bucket
 from processing.store import compare_history, newest_final_minute, write_history
+from processing.usual import Usual
 from processing.windows import MINUTE
 
 Spans = Sequence[tuple[int, int, Policy]]
@@ -64,4 +65,6 @@ def rebuild(
 
 def new_engine(city: City, policy: Policy) -> Engine:
     """An engine of the city under a policy."""
-    return Engine([area.code for area in city.areas], city.parents, kinds(), policy.indicators, policy.domains)
+    codes = [area.code for area in city.areas]
+    usual = Usual(codes, city.timezone)
+    return Engine(codes, city.parents, kinds(), policy.indicators, policy.domains, usual)

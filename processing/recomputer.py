@@ -85,6 +85,7 @@ class Recomputer:
     def _recompute(self, first: int, last: int) -> None:
         revised = 0
         with connect(self._database_url, application="cityvitals recompute") as connection:
+            connection.autocommit = True  # baselines that are fixed on the way are nobody's to wait for
             writer = connect(self._database_url, application="cityvitals recompute")
             with writer:
                 writer.autocommit = True
