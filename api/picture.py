@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from api import vitals
@@ -71,9 +72,14 @@ async def from_minute(
     return Known(picture, found.at, version, tables, own["state"], own["revision"])
 
 
+@lru_cache(maxsize=32)
+def _read(text: str) -> Tables:
+    return read_tables(text)
+
+
 async def _tables(services: Services, version: str) -> Tables:
     row = await known(services, version)
     if row is None:
         detail = f"methodVersion is {version}, must be one whose policy is kept (GET /v1/policy/changes)"
         raise Problem(404, "unknown_policy", detail)
-    return read_tables(row["text"])
+    return _read(row["text"])

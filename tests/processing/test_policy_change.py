@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from live_api import wait_until
+from live_api import wait_until as wait
 from processing_material import MINUTE, NOW, SECOND, batch, device, observed, store
 from processing_service import Clock, Published, running, service
 
@@ -17,6 +18,7 @@ from processing.policy_keeper import PolicyKeeper
 from processing.policy_store import load_changes, record_change
 from processing.timeline import Timeline
 
+wait_until = partial(wait, within=60)
 KERB, NH3 = "parking.kerb_occupancy", "waste.nh3_exceedance"
 HEAVY = f"[domains.parking]\nweight = 3\n[indicators.{KERB}]\ngoalposts = [[0, 0], [1, 50]]\n"
 SHORT = f"[indicators.{NH3}]\nwindow = 600\n"
