@@ -117,7 +117,7 @@ def poison(made: Servers, messages: int = 100_000, pairs: int = 3) -> bool:
     clean, poisoned = (sorted(rates[name])[pairs // 2] for name in ("clean", "poisoned"))
     print(
         f"{'passed' if passed else 'failed'}: {messages} messages, 10 % poison: {poisoned:.0f} good readings/s"
-        f" beside it, {clean:.0f} without, ratio {middle:.2f} ({ratio[0]:.2f}–{ratio[-1]:.2f} in {pairs} pairs, at least"
+        f" beside it, {clean:.0f} without, ratio {middle:.2f} ({ratio[0]:.2f}–{ratio[-1]:.2f} in {pairs} pairs, least"
         f" {_LEAST_RATIO}); {'all' if not failures else 'not all'} accounted",
         flush=True,
     )
