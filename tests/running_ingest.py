@@ -12,6 +12,7 @@ from typing import Any, Literal
 from devices.kinds import kinds
 from devices.topics import Topics
 from ingest.intake import Committed
+from ingest.refusals import is_refusal
 from ingest.service import IngestService
 from ingest.subscriber import Subscriber
 
@@ -71,7 +72,8 @@ class Ingest:
     @property
     def readings(self) -> int:
         """How many new readings were handed on."""
-        return sum(len(batch) for committed in list(self.committed) for batch in committed.batches)
+        batches = (batch for committed in list(self.committed) for batch in committed.batches)
+        return sum(len(batch) for batch in batches if not is_refusal(batch.stream))
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def test_a_mark_changes_the_windows_it_touches_and_unmarking_restores_the_very_v
     marked = minutes(connection)
     assert [digest(s) for s in marked[:5]] == [digest(s) for s in before[:5]]
     changed = {name for one, other in zip(before, marked, strict=True) for name in differing(one, other)}
-    assert {name.split(".")[0] for name in changed} <= {"waste", "composite", "garbage_hut"}
+    assert {name.split(".")[0] for name in changed} <= {"waste", "sensing", "composite", "garbage_hut"}
     assert changed
     connection.execute("UPDATE marks SET unmarked_at = now(), unmarked_by = 'officer'")
     assert [digest(s) for s in minutes(connection)] == [digest(s) for s in before]
