@@ -8,21 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from processing_material import (
-    AREAS,
-    FIRST,
-    MINUTE,
-    NOW,
-    PARENTS,
-    SECOND_STREET,
-    THIRD,
-    batch,
-    device,
-    engine,
-    observed,
-)
+from processing_material import AREAS, MINUTE, NOW, PARENTS, batch, engine, observed
+from random_city import DEVICES, living
 
-from processing.engine import Engine, Snapshot
+from processing.engine import Snapshot
 from processing.method import Goalposts
 from processing.policy import SHIPPED, Policy, parse, read_tables, write
 from processing.pull import pulls
@@ -30,70 +19,11 @@ from processing.scoring import REASONS
 from processing.why import COMPOSITE, Judged, Part, Picture, Terms, contributions, slope_at
 from processing.why_since import effects
 
-STREETS = (FIRST, SECOND_STREET, THIRD)
-KINDS = {"parking_bay": 12, "garbage_hut": 9, "car_park": 6, "energy_meter": 9, "bus": 6}
-DEVICES = [
-    device(1 + sum(list(KINDS.values())[:place]) + n, kind, STREETS[n % 3])
-    for place, (kind, count) in enumerate(KINDS.items())
-    for n in range(count)
-]
-KEYS = {kind: [d.key for d in DEVICES if d.kind == kind] for kind in KINDS}
 OTHER = parse(
     "[domains.parking]\nweight = 2.5\n[domains.energy]\nweight = 0\n"
     "[indicators.parking.kerb_occupancy]\nweight = 1\ngoalposts = [[0, 10], [0.5, 90], [1, 30]]\n"
     "[indicators.waste.overflow_share]\nminimum_coverage = 0.2\n"
 )
-
-
-def living(rng: np.random.Generator, made: Engine, until: float) -> None:
-    """Ten minutes of a city up to some seconds from NOW; some devices and some kinds are silent."""
-    silent = {kind for kind in KINDS if rng.random() < 0.15}
-    lively = {key for kind, keys in KINDS.items() for key in KEYS[kind] if rng.random() < rng.choice([0.6, 1.0])}
-    wild = rng.random()
-    rows: dict[str, list[tuple[int, dict[str, object]]]] = {kind: [] for kind in KINDS}
-    for kind, keys in KEYS.items():
-        for key in keys:
-            for back in (400.0, 5.0):
-                if kind in silent or key not in lively:
-                    continue
-                rows[kind].append((key, observed(until - back - float(rng.random()), **said(rng, kind, wild))))
-    arrivals = []
-    for n in range(int(rng.integers(0, 40))):
-        at = until - float(rng.uniform(0, 3000))
-        late = float(rng.normal(60, 240 * wild))
-        arrived = round(NOW / 1000 + at * 1000)
-        arrivals.append(
-            (
-                KEYS["bus"][n % 6],
-                {
-                    "dateObserved": arrived,
-                    "route": f"r{n % 2}",
-                    "stop": f"s{n % 3}",
-                    "trip": f"t{n}",
-                    "scheduledAt": round(arrived - late * 1000),
-                    "arrivedAt": arrived,
-                },
-            )
-        )
-    for stream, members in [*rows.items(), ("bus_arrival", arrivals)]:
-        if members:
-            made.fold(batch(stream, members))
-
-
-def said(rng: np.random.Generator, kind: str, wild: float) -> dict[str, object]:
-    match kind:
-        case "parking_bay":
-            return {"status": ["free", "occupied"][int(rng.random() < wild)]}
-        case "garbage_hut":
-            return {"fillingLevelFood": float(rng.random() ** (2 * wild)), "nh3": float(3 * wild * rng.random())}
-        case "car_park":
-            return {"totalSpotNumber": 100, "occupiedSpotNumber": int(100 * wild * rng.random())}
-        case "energy_meter":
-            power = float(5 + 20 * rng.random())
-            factor = float(1 - 0.3 * rng.random() * wild)
-            return {"totalActivePower": power, "powerFactor": factor, "adjustablePower": power * 0.1 * wild}
-        case _:
-            return {"position": {"type": "Point", "coordinates": [121.1, 31.05]}, "speed": float(40 * rng.random())}
 
 
 def pictured(snapshot: Snapshot, policy: Policy, label: int) -> Picture:
@@ -120,7 +50,8 @@ def pictures(seed: int) -> Iterator[tuple[Picture, Picture]]:
     snapshots = []
     for at, policy in zip((0, 20), policies, strict=True):
         made = engine(DEVICES, policy.indicators, policy.domains)
-        living(rng, made, at * 60)
+        for one in living(rng, at * 60):
+            made.fold(one)
         snapshots.append(made.evaluate(NOW + at * MINUTE))
     for label in range(len(AREAS)):
         before, after = (pictured(s, p, label) for s, p in zip(snapshots, policies, strict=True))
