@@ -7,6 +7,7 @@ holds the indices that changed, and ``devices`` if the counts of devices did; No
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ SILENT = "pipeline_silent"
 
 # A value's freshness alone is no change: it moves with every tick.
 _WATCHED = ("value", "score", "coverage", "state", "reason", "revision", "contributions")
+_watched = itemgetter(*_WATCHED)
 _FRAME = ("level", "name", "methodVersion")
 DEVICES = "devices"
 
@@ -86,8 +88,15 @@ def changes(before: Document, after: Document) -> Changes:
     if old.keys() != new.keys():
         return None
     named = {DEVICES} if before.get(DEVICES) != after.get(DEVICES) else set()
-    named |= {index for index, value in new.items() if any(old[index].get(key) != value.get(key) for key in _WATCHED)}
+    named |= {index for index, value in new.items() if _differs(old[index], value)}
     return frozenset(named)
+
+
+def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    try:
+        return bool(_watched(old) != _watched(new))  # ten thousand times a second
+    except KeyError:
+        return any(old.get(key) != new.get(key) for key in _WATCHED)
 
 
 def merged(first: Changes, second: Changes) -> Changes:
