@@ -1,6 +1,8 @@
 """The obvious slow twin of every kernel: plain Python over lists and dicts, sums as exact fractions."""
 
+import itertools
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -163,3 +165,79 @@ def headways(
         if e in previous and a >= 0 and 0 < (h := (t - previous[e]) / 1e6) <= longest:
             partials[a].add(h * h, h)
         previous[e] = t
+
+
+def spells(readings: Sequence[tuple[int, int]], panes: int) -> tuple[int, int, int, int]:
+    """(begun, under way, high, known) of one device's readings (pane, state): 1 = low, 2 = high, 0 = neither."""
+    newest = max(pane for pane, _ in readings)
+    states: dict[int, int] = {}
+    for pane, state in readings:
+        if pane > newest - panes and state:
+            states[pane] = max(states.get(pane, 0), state)
+    known = sorted(states.items())
+    steps = list(itertools.pairwise(known))
+    begun = sum(old == 1 and new == 2 for (_, old), (_, new) in steps)
+    high = sum(after - pane for (pane, state), (after, _) in steps if state == 2)
+    return begun, int(bool(known) and known[0][1] == 2), high, known[-1][0] - known[0][0] if known else 0
+
+
+def last_of_panes(
+    readings: Sequence[tuple[int, tuple[float, ...]]], length: int, panes: int
+) -> list[tuple[int, tuple[float, ...]]]:
+    """Of one device's readings (time, values) the last of each pane, of two at one instant the larger."""
+    newest = max(time // length for time, _ in readings)
+    kept: dict[int, tuple[int, tuple[float, ...]]] = {}
+    for time, values in readings:
+        if time // length > newest - panes:
+            kept[time // length] = max(kept.get(time // length, (time, values)), (time, values))
+    return [kept[pane] for pane in sorted(kept)]
+
+
+def register_rate(points: Sequence[tuple[int, tuple[float, ...]]], shortest: int) -> float:
+    if len(points) < 2 or points[-1][0] - points[0][0] < shortest:
+        return math.nan
+    rise = 0.0
+    for (_, (old,)), (_, (new,)) in itertools.pairwise(points):
+        end = 10.0 ** max(0, len(str(math.floor(old)))) if old >= 1 else 1.0
+        if new >= old:
+            rise += new - old
+        elif old >= 0.9 * end and new <= 0.1 * end:
+            rise += end - old + new
+    return rise / ((points[-1][0] - points[0][0]) / 1e6)
+
+
+def fill_slope(points: Sequence[tuple[int, tuple[float, ...]]], drop: float) -> float:
+    kept: list[tuple[int, float]] = []
+    for time, (fill,) in points:
+        if kept and kept[-1][1] - fill >= drop:
+            kept = []
+        kept.append((time, fill))
+    if len(kept) < 3:
+        return math.nan
+    return statistics.median((g - f) / ((u - t) / 1e6) for i, (t, f) in enumerate(kept) for u, g in kept[i + 1 :])
+
+
+def way(points: Sequence[tuple[int, tuple[float, ...]]]) -> tuple[float, float]:
+    metres = seconds = 0.0
+    for (t, (lon, lat, trip)), (u, (to_lon, to_lat, to_trip)) in itertools.pairwise(points):
+        if trip and trip == to_trip:
+            a, b, step = math.radians(lat), math.radians(to_lat), math.radians(to_lon - lon)
+            h = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(step / 2) ** 2
+            metres += 2 * 6_371_008.8 * math.asin(math.sqrt(h))
+            seconds += (u - t) / 1e6
+    return metres, seconds
+
+
+def relative_headways(
+    entity: Sequence[int], scheduled: Sequence[int], happened: Sequence[int], longest: float
+) -> dict[int, list[float]]:
+    """Headways of each entity related to its mean scheduled one."""
+    found: dict[int, list[float]] = {}
+    for name in set(entity):
+        planned = sorted({s for e, s in zip(entity, scheduled, strict=True) if e == name})
+        times = sorted(t for e, t in zip(entity, happened, strict=True) if e == name)
+        if len(planned) > 1:
+            mean = (planned[-1] - planned[0]) / 1e6 / (len(planned) - 1)
+            steps = ((b - a) / 1e6 for a, b in itertools.pairwise(times))
+            found[name] = [h / mean for h in steps if 0 < h <= longest]
+    return found
