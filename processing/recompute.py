@@ -29,10 +29,10 @@ def recompute(
     Whoever stops before the end must close the iterator; the connection is read by a thread of its own.
     """
     engine = engine_at(connection, new_engine, first)
-    prepare(connection, engine.usual, baselines_of(engine.indicators), first, last)
+    prepare(connection, engine.usual, baselines_of(engine.indicators), first, first)
     yield engine.evaluate(first)
     minute = first
-    with ReadAhead(_spans(connection, first, last)) as spans:
+    with ReadAhead(_spans(connection, engine, first, last)) as spans:
         for span in spans:
             for batches in span.by_minute():
                 for batch in batches:
@@ -81,9 +81,14 @@ class Span:
         return minutes
 
 
-def _spans(connection: psycopg.Connection, first: int, last: int) -> Iterator[Span]:
+def _spans(connection: psycopg.Connection, engine: Engine, first: int, last: int) -> Iterator[Span]:
+    baselines, known = baselines_of(engine.indicators), engine.usual.days(first, first)
     for start in range(first, last, MINUTES_AT_ONCE * MINUTE):
         end = min(last, start + MINUTES_AT_ONCE * MINUTE)
+        days = engine.usual.days(start, end)
+        if days != known:  # not all at once: the hours of the first week may be made by whoever asks for these minutes
+            prepare(connection, engine.usual, baselines, start, end)
+            known = days
         streams = [stream for kind in kinds().values() for stream in kind.streams]
         yield Span(start, end, [batch for stream in streams for batch in read_span(connection, stream, start, end)])
 

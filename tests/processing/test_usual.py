@@ -123,3 +123,16 @@ def test_recompute_compares_with_what_was_usual_then(connection: psycopg.Connect
     snapshots = list(recompute(connection, engine, NOW, NOW + 5 * MINUTE))
     assert snapshots[-1].indicators["energy.baseline_deviation"].value[CITY] == (16.0 - 10.0) / 10.0
     assert digest(snapshots[-1]) == digest(live.evaluate(NOW + 5 * MINUTE))
+
+
+def test_a_span_over_midnight_knows_the_baseline_of_each_day(connection: psycopg.Connection) -> None:
+    midnight = NOW + 16 * HOUR
+    remember(connection, midnight - HOUR - WEEK, 10.0)
+    remember(connection, midnight - WEEK, 20.0)
+    devices = [device(1, "energy_meter", FIRST)]
+    seconds = range(16 * 3600 - 600, 16 * 3600 + 601, 60)
+    readings = batch("energy_meter", [(1, observed(s, totalActivePower=30.0)) for s in seconds])
+    store(connection, devices, readings)
+    found = list(recompute(connection, engine, midnight - 10 * MINUTE, midnight + 10 * MINUTE))
+    values = [one.indicators["energy.baseline_deviation"].value[CITY] for one in found]
+    assert values == [2.0] * 10 + [0.5] * 11
