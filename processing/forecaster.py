@@ -1,7 +1,7 @@
 """Forecast every index of every area once an hour, and score what was forecast, in a thread beside the ticks.
 
-Models are fitted once a day of the city's own time, or when there is none yet; with 240 areas and 30 indicators a fit
-of some 20 ms each. A nap after each piece of work as long as three of them leaves the ticks their core.
+Models are fitted once a day of the city's own time, or when there is none yet; with 250 areas and 50 indices a fit
+of some 10 ms each. A nap after each piece of work as long as three of them leaves the ticks their core.
 """
 
 import logging
