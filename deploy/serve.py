@@ -1,6 +1,7 @@
 """`cityvitals api`: the API under uvicorn."""
 
 import asyncio
+import gc
 import ipaddress
 import os
 import signal
@@ -61,6 +62,8 @@ def run_api(settings: Settings, listener: Listener) -> int:
     with _as_deploy_errors():
         server = build_server(config, listener, settings.tls_certificate, settings.tls_key)
         server.config.load()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)  # a tick is decoded to 100,000 objects without cycles: looking costs 3x decoding
     server.run(sockets=[bind(listener)])
     return 0 if server.started else 1
 
