@@ -1,9 +1,9 @@
 """What would have been said of a past span under another policy, or with other devices, by the same engine."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import psycopg
@@ -110,8 +110,7 @@ def what_if(
     def new_engine() -> Engine:
         return _Part([area.code for area in city.areas], city.parents, policy, keys)
 
-    made = cast("Generator[Snapshot]", recompute(connection, new_engine, instants[0], instants[-1]))
-    with closing(made) as snapshots:
+    with closing(recompute(connection, new_engine, instants[0], instants[-1])) as snapshots:
         would = gathered(_wanted(snapshots, instants, stopped), labels, len(instants))
     return Answer(past, would, base, policy, "readings", len(chosen), len(devices))
 
