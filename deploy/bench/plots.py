@@ -41,7 +41,7 @@ def _bars(results: Sequence[Found]) -> str:
     return _svg(figure)
 
 
-def _curves(results: Sequence[Found], panels: Mapping[str, Sequence[Found]], across: str) -> str:
+def _curves(panels: Mapping[str, Sequence[Found]], across: str) -> str:
     """Medians against the size of the setting, rounds as a band; a panel each."""
     figure, axes = _figure(len(panels))
     for axis, (title, members) in zip(axes, panels.items(), strict=True):
@@ -54,22 +54,22 @@ def _curves(results: Sequence[Found], panels: Mapping[str, Sequence[Found]], acr
             axis.fill_between(sizes, [*map(min, figures)], [*map(max, figures)], color=colour, alpha=0.15, linewidth=0)
         axis.set_xscale("log")
         axis.set_yscale("log")
+        axis.minorticks_off()
         axis.set_title(title, fontsize=9)
         axis.set_xlabel(across)
         axis.set_ylabel(members[0]["unit"])
         axis.legend(fontsize=7, frameon=False)
-    del results
     return _svg(figure)
 
 
 def _fold(results: Sequence[Found]) -> str:
     orders = dict.fromkeys(result["setting"].split(", ")[1] for result in results)
     panels = {order: [r for r in results if r["setting"].endswith(order)] for order in orders}
-    return _curves(results, panels, "devices")
+    return _curves(panels, "devices")
 
 
 def _tick(results: Sequence[Found]) -> str:
-    return _curves(results, {"one tick of the whole city": results}, "devices")
+    return _curves({"one tick of the whole city": results}, "devices")
 
 
 def _freshness(results: Sequence[Found]) -> str:
@@ -94,6 +94,7 @@ def _freshness(results: Sequence[Found]) -> str:
 
 def _scale(results: Sequence[Found]) -> str:
     """Every measure in a panel of its own, against devices and against rows in the table."""
+    results = [result for result in results if result["size"] is not None]
     figure, axes = _figure(len({(_axis(r), n) for r in results for n in r["figures"]}), across=4)
     panel = iter(axes)
     for across in dict.fromkeys(map(_axis, results)):
