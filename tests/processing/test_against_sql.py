@@ -43,11 +43,15 @@ def answer(connection: psycopg.Connection, indicator: str) -> float | None:
     return None if row[0] is None else float(row[0])
 
 
-def compare(connection: psycopg.Connection, engine: Engine, areas: tuple[str, ...], at: int) -> dict[str, int]:
+def compare(
+    connection: psycopg.Connection, engine: Engine, areas: tuple[str, ...], at: int, only: set[str] | None = None
+) -> dict[str, int]:
     """Ask the page about every value the engine has; how many there were of each indicator."""
     snapshot = engine.evaluate(at)
     compared = dict.fromkeys(snapshot.indicators, 0)
     for label, area in enumerate(areas):
+        if only is not None and area not in only:
+            continue
         ask(connection, area, at)
         for name, values in snapshot.indicators.items():
             value = float(values.value[label])
