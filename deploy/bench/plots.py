@@ -9,8 +9,9 @@ from typing import Any
 from deploy.bench.results import short
 
 Found = dict[str, Any]
-OURS, LIMIT = "#0b6e99", "#444444"
-PEERS = ("#c8783c", "#7a9a3a", "#9a6fb0", "#b0a040", "#b05060")
+OURS, OTHER, LIMIT = "#0b6e99", "#5aa9c8", "#444444"
+PEERS = ("#c8783c", "#7a9a3a", "#9a6fb0", "#b0a040", "#b05060", "#8a8a8a", "#5c7a99")
+_PEER = dict(zip(("numpy", "polars", "duckdb", "bytewax", "Node-RED", "paho", "gmqtt"), PEERS, strict=True))
 LIMITS = ("mosquitto_sub", "raw COPY", "memory bandwidth")
 _NINES = (50.0, 90.0, 99.0, 99.9)
 
@@ -45,11 +46,11 @@ def _curves(panels: Mapping[str, Sequence[Found]], across: str) -> str:
     """Medians against the size of the setting, rounds as a band; a panel each."""
     figure, axes = _figure(len(panels))
     for axis, (title, members) in zip(axes, panels.items(), strict=True):
-        for number, name in enumerate(dict.fromkeys(n for m in members for n in m["figures"])):
+        for name in dict.fromkeys(n for m in members for n in m["figures"]):
             having = [m for m in members if name in m["figures"] and m["size"] is not None]
             sizes = [m["size"] for m in having]
             figures = [m["figures"][name] for m in having]
-            colour = _colour(name, number)
+            colour = _colour(name)
             axis.plot(sizes, [*map(statistics.median, figures)], "o-", color=colour, label=name, markersize=3.5)
             axis.fill_between(sizes, [*map(min, figures)], [*map(max, figures)], color=colour, alpha=0.15, linewidth=0)
         axis.set_xscale("log")
@@ -107,6 +108,7 @@ def _scale(results: Sequence[Found]) -> str:
             axis.plot(sizes, [*map(statistics.median, figures)], "o-", color=OURS, markersize=3.5)
             axis.fill_between(sizes, [*map(min, figures)], [*map(max, figures)], color=OURS, alpha=0.15, linewidth=0)
             axis.set_xscale("log")
+            axis.minorticks_off()
             axis.set_ylim(bottom=0)
             axis.set_title(name, fontsize=8)
             axis.set_xlabel(across, fontsize=8)
@@ -139,10 +141,13 @@ def _svg(figure: Any) -> str:
     return re.sub(r"[ \t]+\n", "\n", text.getvalue())
 
 
-def _colour(name: str, number: int = 1) -> str:
-    if name.startswith("cityvitals"):
-        return OURS if "whole" in name or name == "cityvitals" else "#5aa9c8"
-    return LIMIT if name.startswith(LIMITS) else PEERS[(number or sum(map(ord, name))) % len(PEERS)]
+def _colour(name: str) -> str:
+    for peer, colour in _PEER.items():
+        if name.startswith(peer):
+            return colour
+    if name.startswith(LIMITS):
+        return LIMIT
+    return OTHER if name == "cityvitals, folding a second" else OURS
 
 
 _DRAWN: dict[str, Callable[[Sequence[Found]], str]] = {
