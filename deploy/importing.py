@@ -4,6 +4,7 @@ Births and readings go through the same registration, validation, look-up, dupli
 rule that a reading must not be older than 90 days does not hold.
 """
 
+import os
 import threading
 import time
 from collections import Counter
@@ -62,7 +63,7 @@ class Importer:
 
     def __init__(self, url: str, city: City) -> None:
         self._topics = Topics(city.code, kinds())
-        self._link = DatabaseLink(url)
+        self._link = DatabaseLink(url, application=f"cityvitals import {os.getpid()}")  # live ingest keeps its own
         self._registry = Registry(self._link.do(load_devices))
         areas = frozenset(area.code for area in city.areas)
         self._registrar = Registrar(self._link, self._registry, areas, "open")

@@ -33,11 +33,13 @@ class DatabaseAwayError(Exception):
 class DatabaseLink:
     """Work is done by one thread alone; a second one cuts the connection when work hangs."""
 
-    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
+    def __init__(self, url: str, *, patience: float = PATIENCE, application: str = APPLICATION) -> None:
+        """``application``: the name under which this link alone is connected, see ``_take_over``."""
         self.errors = 0
         self.away = False
         self._url = url
         self._patience = patience
+        self._application = application
         self._connection: psycopg.Connection | None = None
         self._guard = threading.Lock()
         self._busy_since: float | None = None
@@ -54,7 +56,7 @@ class DatabaseLink:
             with self._guard:
                 self._busy_since = time.monotonic()
             if is_new:
-                _take_over(connection)
+                _take_over(connection, self._application)
             result = work(connection)
         except psycopg.Error as error:
             if not _may_pass(error):
@@ -84,7 +86,7 @@ class DatabaseLink:
         """The connection, and whether it has just been opened."""
         if self._connection is not None and not self._connection.closed:
             return self._connection, False
-        connection = connect(self._url, application=APPLICATION)
+        connection = connect(self._url, application=self._application)
         connection.autocommit = True  # each piece of work opens its own transaction
         with self._guard:
             self._connection = connection
@@ -145,8 +147,8 @@ def _is_busy(url: str, pid: int) -> bool:
     return False
 
 
-def _take_over(connection: psycopg.Connection) -> None:
-    """End what earlier connections of ingest to this database left behind, this process's or a killed one's.
+def _take_over(connection: psycopg.Connection, application: str) -> None:
+    """End what earlier connections of this name to this database left behind, this process's or a killed one's.
 
     The server may not have noticed that they are gone: their open transactions would hold locks that live work waits
     for, and a COMMIT on its way could still be done behind the back of whoever takes the same deliveries in again.
@@ -155,7 +157,7 @@ def _take_over(connection: psycopg.Connection) -> None:
         "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity"
         " WHERE application_name = %s AND datname = current_database() AND usename = current_user"
         " AND pid <> pg_backend_pid()",
-        [APPLICATION],
+        [application],
     )
 
 
