@@ -35,9 +35,10 @@ from devices.kinds import kinds
 from devices.publisher import Publisher
 from devices.topics import Topics
 from processing.indicators import INDICATORS
-from processing.method import kind_of
+from processing.method import SEQUENCES, kind_of
 
 ROOT = Path(__file__).parents[2]
+SLOW = (*SEQUENCES, "load_factor", "peak_to_average", "latest_deviation")
 EXPECTED = "CITYVITALS_TEST_KIND"
 """set in the run that looks at a kind which this repository does not have"""
 TELEMETRY, EVENTS = 12, 14
@@ -140,17 +141,19 @@ def look_at_vitals(client: httpx.Client, city: City, street: str) -> None:
         domains = client.get(f"/v1/areas/{area}/vitals").json()["domains"].values()
         return {name: value for domain in domains for name, value in domain["indicators"].items()}
 
+    # a few readings say nothing yet of the course of an hour, a day or a week
+    slow = {row.id for row in INDICATORS if row.aggregation in SLOW}
+
     def missing() -> list[str]:
         found = indicators(street)
-        return [
-            row.id for row in INDICATORS if kind_of(row) in kinds() and (found.get(row.id) or {}).get("value") is None
-        ]
+        rows = [row for row in INDICATORS if kind_of(row) in kinds() and row.id not in slow]
+        return [row.id for row in rows if (found.get(row.id) or {}).get("value") is None]
 
     wait_until(lambda: not missing(), f"a value of every indicator, still missing {missing()}", 30)
     for area in (city.area(street), *city.ancestors(street)):
         models.Vitals.model_validate_json(client.get(f"/v1/areas/{area.code}/vitals").content)
         for name, value in indicators(area.code).items():
-            assert value["coverage"] == 1.0, name
+            assert value["coverage"] == 1.0 or name in slow, name
 
 
 def blocks() -> dict[str, str]:
