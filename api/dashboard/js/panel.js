@@ -8,7 +8,7 @@ import { shown } from "./freshness.js";
 import { Focus } from "./focus.js";
 import { CalmOrder, Tiles, entriesOf, shortened } from "./tiles.js";
 
-const ATTENTION = 7;
+const ATTENTION = 6;
 const FINE_FROM = 70;
 const SORTS = ["score", "coverage", "age", "code"];
 
