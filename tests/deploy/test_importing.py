@@ -13,6 +13,7 @@ from deploy.errors import DeployError
 from deploy.importing import run_import
 from deploy.recompute import Wanted, run_recompute
 from deploy.settings import Settings, load
+from ingest.database_link import DatabaseLink
 
 TOML = """
 name = "halls"
@@ -147,3 +148,12 @@ def test_another_policy_gives_other_values_under_its_own_version(
 def test_what_is_wrong_is_named(settings: Settings, command: Wanted, named: str) -> None:
     with pytest.raises(DeployError, match=named):
         run_recompute(command, settings, threading.Event())
+
+
+def test_an_import_does_not_cut_the_connection_of_live_ingest(tmp_path: Path, settings: Settings) -> None:
+    live = DatabaseLink(settings.database)
+    before = live.do(lambda connection: connection.info.backend_pid)
+    run_import([trace(tmp_path, "t", "a", range(0, 10, 5))], None, settings, threading.Event(), then_recompute=False)
+    assert live.do(lambda connection: connection.execute("SELECT pg_backend_pid()").fetchone()) == (before,)
+    assert live.errors == 0
+    live.close()
