@@ -69,7 +69,7 @@ def service(
 def running(made: ProcessingService) -> Iterator[ProcessingService]:
     thread = threading.Thread(target=made.run)
     thread.start()
-    assert made.restored.wait(30)
+    assert made.restored.wait(60)
     try:
         yield made
     finally:

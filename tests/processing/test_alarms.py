@@ -4,7 +4,14 @@ from processing_material import NOW, SECOND
 
 from processing.alarms import RULES, SHOWN_FOR, AlarmBook
 
-QUIET = {"spoolFull": False, "databaseAway": False, "sessionsLost": 0, "brokerDropped": 0, "spoolQuarantined": 0}
+QUIET = {
+    "spoolFull": False,
+    "databaseAway": False,
+    "sessionsLost": 0,
+    "brokerDropped": 0,
+    "spoolQuarantined": 0,
+    "policyRefused": None,
+}
 
 
 def test_a_quiet_pipeline_raises_nothing() -> None:
@@ -21,6 +28,17 @@ def test_a_condition_is_active_while_it_lasts_and_says_when_it_was_over() -> Non
     (cleared,) = book.update(QUIET, NOW + 2 * SECOND)
     assert (raised.since, raised.until, cleared.since, cleared.until) == (NOW, None, NOW, NOW + 2 * SECOND)
     assert book.active == []
+
+
+def test_a_condition_that_knows_its_reason_tells_it_and_tells_when_it_changes() -> None:
+    book = AlarmBook()
+    told = [book.update(QUIET | {"policyRefused": reason}, NOW + n) for n, reason in enumerate(["a", "a", "b", None])]
+    assert [[(alarm.detail, alarm.since, alarm.until) for alarm in alarms] for alarms in told] == [
+        [("a", NOW, None)],
+        [],
+        [("b", NOW, None)],
+        [("b", NOW, NOW + 3)],
+    ]
 
 
 def test_an_event_stays_for_an_hour_after_it_happened_last() -> None:
