@@ -210,7 +210,7 @@ def _add_bench(commands: "Commands", common: argparse.ArgumentParser) -> None:
     command.add_argument("--scale", type=_positive, default=1.0, metavar="X",
                          help="part of the full amount of data (default %(default)s)")  # fmt: skip
     command.add_argument("--report", type=Path, nargs="+", metavar="F",
-                         help="measure nothing: write docs/performance.md and its plots from files of --json")  # fmt: skip
+                         help="measure nothing: write docs/performance.md and plots from files of --json")  # fmt: skip
 
 
 def _add_listener(command: argparse.ArgumentParser) -> None:
