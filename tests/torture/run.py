@@ -192,7 +192,7 @@ def audit(opened: World, book: Book, since: float, outcome: Outcome) -> None:
 def compare_vitals(opened: World) -> list[str]:
     """Differences between the newest complete tick and a recomputation at its instant."""
     seen = opened.monitor.documents_of
-    wait_until(lambda: opened.monitor.documents_of != seen, 15, "a tick with all areas")
+    wait_until(lambda: opened.monitor.documents_of != seen, 60, "a tick with all areas")
     published, number = opened.monitor.documents, opened.monitor.documents_of
     at = next(iter(published.values()))["at"]
     again = vitals.recomputed(opened.city, opened.database_url, at)
