@@ -149,7 +149,10 @@ def look_at_vitals(client: httpx.Client, city: City, street: str) -> None:
         rows = [row for row in INDICATORS if kind_of(row) in kinds() and row.id not in slow]
         return [row.id for row in rows if (found.get(row.id) or {}).get("value") is None]
 
-    wait_until(lambda: not missing(), f"a value of every indicator, still missing {missing()}", 30)
+    try:
+        wait_until(lambda: not missing(), "a value of every indicator", 30)
+    except AssertionError:
+        raise AssertionError(f"no value of {missing()}") from None
     for area in (city.area(street), *city.ancestors(street)):
         models.Vitals.model_validate_json(client.get(f"/v1/areas/{area.code}/vitals").content)
         for name, value in indicators(area.code).items():
