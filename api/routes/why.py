@@ -28,6 +28,8 @@ from processing.why_since import effects
 router = APIRouter(tags=["vitals"])
 
 NEWEST_ROWS = 5
+NO_GOALPOSTS = "no_goalposts"
+"""why an indicator with a value has no score: it is informative"""
 _LATEST_SPAN = timedelta(minutes=10)
 _ROWS = {row.id: row for row in SHIPPED.indicators}
 _NAMES = (COMPOSITE, *(side.id for side in SHIPPED.domains), *_ROWS)
@@ -81,7 +83,7 @@ async def why(
         score=judged.score,
         coverage=judged.coverage,
         freshness=judged.freshness,
-        reason=judged.reason,
+        reason=judged.reason or (None if judged.score is not None else NO_GOALPOSTS),
         contributions=[_part(part) for part in contributions(now.picture, index)],
         change=change,
         devices=await _devices(services, now, index, devices),

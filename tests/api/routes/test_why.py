@@ -107,6 +107,14 @@ def test_every_index_of_every_area_at_every_minute_adds_up(past: str, client: ht
     assert explained > 60
 
 
+def test_an_informative_indicator_has_a_value_and_says_why_it_has_no_score(
+    past: str, client: httpx.Client, codes: dict[str, str]
+) -> None:
+    body = ask(client, codes["city"], "energy.load", at=minute(LAST))
+    assert body["value"] is not None
+    assert (body["score"], body["reason"], body["contributions"]) == (None, "no_goalposts", [])
+
+
 def test_a_change_adds_up_over_a_change_of_policy_too(past: str, client: httpx.Client, city: City) -> None:
     for area in city.areas:
         for index in ("composite", "parking", KERB):
