@@ -1,6 +1,7 @@
 """`cityvitals bench`: runs benchmarks one after the other and says what they found."""
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -45,6 +46,7 @@ def run_benchmarks(
             raise DeployError(f"there is no benchmark {name!r}; it must be one of {', '.join(BENCHMARKS)}")
     if rounds < 1:
         raise DeployError(f"--rounds is {rounds}; it must be at least 1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and folders go on this way out too
     results: list[dict[str, Any]] = []
     seconds: dict[str, float] = {}
     errors: dict[str, str] = {}
