@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import psycopg
@@ -19,6 +20,7 @@ from ingest.registry import Device
 from processing.engine import Engine, Snapshot
 from processing.indicators import DOMAINS, INDICATORS
 from processing.method import Domain, Indicator
+from processing.usual import Usual
 
 SECOND, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
 NOW = 1_795_132_800 * SECOND
@@ -106,7 +108,7 @@ def engine(
     indicators: Sequence[Indicator] = INDICATORS,
     domains: Sequence[Domain] = DOMAINS,
 ) -> Engine:
-    made = Engine(AREAS, PARENTS, kinds(), indicators, domains)
+    made = Engine(AREAS, PARENTS, kinds(), indicators, domains, Usual(AREAS, ZoneInfo("Asia/Shanghai")))
     made.register(devices)
     return made
 
@@ -115,8 +117,7 @@ def store(connection: psycopg.Connection, devices: Iterable[Device], *batches: B
     """Put devices and readings into their tables, past ingest."""
     for d in devices:
         connection.execute(
-            "INSERT INTO devices (key, id, kind, area, attributes) OVERRIDING SYSTEM VALUE"
-            " VALUES (%s, %s, %s, %s, %s)",
+            "INSERT INTO devices (key, id, kind, area, attributes) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s, %s)",
             [d.key, d.id, d.kind, d.area, json.dumps(d.attributes)],
         )
     for made in batches:
