@@ -1,7 +1,12 @@
 """The API's one MQTT connection, and the one place where paho's thread meets asyncio.
 
-It listens to the pipeline's output and gathers the documents of a tick; when the tick's closing message arrives the
-whole tick is scheduled on the event loop. Commands go out on the same connection.
+It listens to the pipeline's output and gathers the documents of a tick; when the tick's closing message arrives a
+thread decodes the whole and schedules it on the event loop. Commands go out on the same connection.
+
+    paho's thread ──put──▶ newest tick, one place ──take──▶ decoding thread ──▶ event loop
+
+A tick that comes while the one before is still being decoded or taken over waits in that one place, and gives it up to
+the next: a process that is short of time skips ticks, and is never more than one behind.
 
 Output is taken at QoS 0: a tick that is lost is replaced by the next one a second later, and a broker that holds
 old ticks for a slow reader helps nobody.
@@ -12,6 +17,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -21,13 +27,14 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from api import vitals
 from api.live import Output
-from api.vitals import Document, OutputError
+from api.vitals import Document, OutputError, Tick
 from devices.publisher import Server
 from devices.topics import ROOT, Topics
 
 KEEPALIVE_S = 15
 CLOSE_WAIT_S = 0.3
 IDS_PER_COMMAND = 1000
+_LOOK_EVERY_S = 0.5
 MAX_QUEUED_COMMANDS = 1000
 
 log = logging.getLogger(__name__)
@@ -40,7 +47,11 @@ class Subscriber:
         self._server = Server.parse(url)
         self._topics, self._deliver = topics, deliver
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._gathered: dict[str, tuple[Document, bytes]] = {}
+        self._gathered: dict[str, bytes] = {}
+        self._waiting: _Received | None = None
+        self._changed = threading.Condition()
+        self._closed = False
+        self._decoding = threading.Thread(target=self._decode_until_closed, name="decode ticks", daemon=True)
         self._output_prefix = f"{ROOT}/{topics.city}/out/"
         self._connected = threading.Event()
         self._kept_came = False
@@ -50,11 +61,15 @@ class Subscriber:
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start to connect; returns at once, whether there is a broker or not. Ticks are scheduled on ``loop``."""
         self._loop = loop
+        self._decoding.start()
         self._client.connect_async(self._server.host, self._server.port, KEEPALIVE_S)
         self._client.loop_start()
 
     def close(self) -> None:
         """Disconnect and end the thread; where that takes longer than a moment (no broker), it is left to end alone."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
         self._client.disconnect()
         ending = threading.Thread(target=self._client.loop_stop, daemon=True)
         ending.start()
@@ -63,6 +78,12 @@ class Subscriber:
     @property
     def connected(self) -> bool:
         return self._connected.is_set()
+
+    @property
+    def waiting(self) -> int | None:
+        """Number of the tick that waits to be decoded."""
+        waiting = self._waiting
+        return None if waiting is None else waiting.tick.number
 
     def announce(self, devices: Sequence[str]) -> None:
         """Tell the pipeline that these devices' entries in the registry were written."""
@@ -126,20 +147,67 @@ class Subscriber:
         name = message.topic.removeprefix(self._output_prefix)
         payload = bytes(message.payload)
         if name != "tick":
-            document = vitals.parse_document(payload, name)
-            # an event's data is one line
-            self._gathered[name] = document, orjson.dumps(document) if b"\n" in payload or b"\r" in payload else payload
+            self._gathered[name] = payload
             return
         if message.retain and not self._kept_came:
             self._kept_came = True
             return
-        output = Output(vitals.parse_tick(payload), self._gathered, message.retain)
+        tick = vitals.parse_tick(payload)
+        with self._changed:
+            skipped = {} if self._waiting is None else self._waiting.documents
+            self._waiting = _Received(tick, skipped | self._gathered, message.retain)
+            self._changed.notify()
         self._gathered = {}
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop closed first
-                self._loop.call_soon_threadsafe(self._deliver, output)
+
+    # --- everything below runs on the decoding thread ---
+
+    def _decode_until_closed(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._waiting is not None)
+                received, self._waiting = self._waiting, None
+            if self._closed or received is None or self._loop is None:
+                return
+            documents = {}
+            for area, payload in received.documents.items():
+                try:
+                    documents[area] = _document(area, payload)
+                except OutputError as error:
+                    self._refuse(error)
+            self._hand_over(Output(received.tick, documents, received.retained))
+
+    def _hand_over(self, output: Output) -> None:
+        """Schedule a tick on the event loop and wait until it was taken over, so that ticks never pile up there."""
+        assert self._loop is not None
+        taken = threading.Event()
+
+        def deliver() -> None:
+            try:
+                self._deliver(output)
+            finally:
+                taken.set()
+
+        with contextlib.suppress(RuntimeError):  # the loop closed first
+            self._loop.call_soon_threadsafe(deliver)
+            while not taken.wait(_LOOK_EVERY_S) and not self._closed:
+                pass
 
     def _refuse(self, error: OutputError) -> None:
         self.refused += 1
         if self.refused & (self.refused - 1) == 0:  # at a falling rate: 1, 2, 4, 8, …
             log.warning("output message refused (%d so far): %s", self.refused, error)
+
+
+@dataclass(frozen=True)
+class _Received:
+    """A tick and the documents that came since the one before, as bytes by area."""
+
+    tick: Tick
+    documents: dict[str, bytes]
+    retained: bool
+
+
+def _document(area: str, payload: bytes) -> tuple[Document, bytes]:
+    document = vitals.parse_document(payload, area)
+    # an event's data is one line
+    return document, orjson.dumps(document) if b"\n" in payload or b"\r" in payload else payload
