@@ -3,13 +3,14 @@
 import asyncio
 import threading
 
+from live_api import Pipeline, small_city
+from mqtt_client import eventually
+
 from api.live import Output
 from api.subscriber import Subscriber
 from devices.kinds import kinds
 from devices.publisher import Publisher
 from devices.topics import Topics
-from live_api import Pipeline, small_city
-from mqtt_client import eventually
 
 
 def test_a_slow_taker_gets_the_newest_tick_with_the_documents_of_those_it_missed(broker_url: str) -> None:
