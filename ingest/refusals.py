@@ -38,7 +38,11 @@ def refused(rejections: Iterable[Rejection], registry: Registry) -> list[Batch]:
     """What of the rejections is of devices that the registry knows, by kind; a reject put through again is no news."""
     found: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for rejection in rejections:
-        device = registry.get(rejection.device) if rejection.device is not None else None
-        if device is not None and rejection.delivery.reject_id is None and rejection.reason != "unknown_device":
-            found[device.kind].append((device.key, rejection.delivery.received))
+        delivery, device = rejection.delivery, rejection.device
+        if device is None or delivery.reject_id is not None or rejection.reason == "unknown_device":
+            continue
+        known = registry.key_and_kind(device)
+        if known is not None:
+            key, kind = known
+            found[kind].append((key, delivery.received))
     return [refusals(kind, *zip(*rows, strict=True)) for kind, rows in found.items()]

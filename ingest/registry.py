@@ -72,6 +72,10 @@ class Registry:
     def get(self, device_id: str) -> Device | None:
         return self._devices.get(device_id)
 
+    def key_and_kind(self, device_id: str) -> tuple[int, str] | None:
+        """What is asked of many devices at once, without making them up."""
+        return self._devices.key_and_kind(device_id)
+
 
 _KNOWN_AT_MOST = 100_000
 
@@ -139,6 +143,10 @@ class _Columns:
             name,
             attributes,
         )
+
+    def key_and_kind(self, device_id: str) -> tuple[int, str] | None:
+        place = self._ids.find(device_id)
+        return None if place is None else (self._keys[place], self._kind_of.names[self._kinds[place]])
 
     def _rest_of(self, device: Device) -> int:
         """Name and attributes, which many devices have in common."""
