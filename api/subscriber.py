@@ -1,12 +1,13 @@
 """The API's one MQTT connection, and the one place where paho's thread meets asyncio.
 
 It listens to the pipeline's output and gathers the documents of a tick; when the tick's closing message arrives a
-thread decodes the whole and schedules it on the event loop. Commands go out on the same connection.
+thread of its own has the event loop take over the whole. Commands go out on the same connection.
 
-    paho's thread ──put──▶ newest tick, one place ──take──▶ decoding thread ──▶ event loop
+    paho's thread ──put──▶ newest tick, one place ──take──▶ handing over ──▶ event loop
 
-A tick that comes while the one before is still being decoded or taken over waits in that one place, and gives it up to
-the next: a process that is short of time skips ticks, and is never more than one behind.
+Documents are decoded as they come, while the pipeline still sends the others. A tick that comes while the one before
+is not taken over yet waits in that one place, undecoded, and gives it up to the next: a process that is short of time
+skips ticks, and is never more than one behind.
 
 Output is taken at QoS 0: a tick that is lost is replaced by the next one a second later, and a broker that holds
 old ticks for a slow reader helps nobody.
@@ -39,6 +40,8 @@ MAX_QUEUED_COMMANDS = 1000
 
 log = logging.getLogger(__name__)
 
+Decoded = tuple[Document, bytes]
+
 
 class Subscriber:
     """Brings ticks to ``deliver`` on the event loop; reconnects by itself for as long as it is open."""
@@ -47,11 +50,12 @@ class Subscriber:
         self._server = Server.parse(url)
         self._topics, self._deliver = topics, deliver
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._gathered: dict[str, bytes] = {}
+        self._gathered: dict[str, bytes | Decoded] = {}
+        self._behind = False
         self._waiting: _Received | None = None
         self._changed = threading.Condition()
         self._closed = False
-        self._decoding = threading.Thread(target=self._decode_until_closed, name="decode ticks", daemon=True)
+        self._handing_over = threading.Thread(target=self._hand_over_ticks, name="ticks", daemon=True)
         self._output_prefix = f"{ROOT}/{topics.city}/out/"
         self._connected = threading.Event()
         self._kept_came = False
@@ -61,7 +65,7 @@ class Subscriber:
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start to connect; returns at once, whether there is a broker or not. Ticks are scheduled on ``loop``."""
         self._loop = loop
-        self._decoding.start()
+        self._handing_over.start()
         self._client.connect_async(self._server.host, self._server.port, KEEPALIVE_S)
         self._client.loop_start()
 
@@ -81,7 +85,7 @@ class Subscriber:
 
     @property
     def waiting(self) -> int | None:
-        """Number of the tick that waits to be decoded."""
+        """Number of the tick that waits to be taken over."""
         waiting = self._waiting
         return None if waiting is None else waiting.tick.number
 
@@ -147,7 +151,7 @@ class Subscriber:
         name = message.topic.removeprefix(self._output_prefix)
         payload = bytes(message.payload)
         if name != "tick":
-            self._gathered[name] = payload
+            self._gathered[name] = payload if self._behind else _decoded(name, payload)
             return
         if message.retain and not self._kept_came:
             self._kept_came = True
@@ -159,19 +163,21 @@ class Subscriber:
             self._changed.notify()
         self._gathered = {}
 
-    # --- everything below runs on the decoding thread ---
+    # --- everything below runs on the thread that hands over ---
 
-    def _decode_until_closed(self) -> None:
+    def _hand_over_ticks(self) -> None:
         while True:
             with self._changed:
+                self._behind = False
                 self._changed.wait_for(lambda: self._closed or self._waiting is not None)
                 received, self._waiting = self._waiting, None
-            if self._closed or received is None or self._loop is None:
+                self._behind = True
+            if self._closed or received is None:
                 return
             documents = {}
-            for area, payload in received.documents.items():
+            for area, document in received.documents.items():
                 try:
-                    documents[area] = _document(area, payload)
+                    documents[area] = _decoded(area, document) if isinstance(document, bytes) else document
                 except OutputError as error:
                     self._refuse(error)
             self._hand_over(Output(received.tick, documents, received.retained))
@@ -200,14 +206,14 @@ class Subscriber:
 
 @dataclass(frozen=True)
 class _Received:
-    """A tick and the documents that came since the one before, as bytes by area."""
+    """A tick and the documents by area that came since the one before, decoded or not."""
 
     tick: Tick
-    documents: dict[str, bytes]
+    documents: dict[str, bytes | Decoded]
     retained: bool
 
 
-def _document(area: str, payload: bytes) -> tuple[Document, bytes]:
+def _decoded(area: str, payload: bytes) -> Decoded:
     document = vitals.parse_document(payload, area)
     # an event's data is one line
     return document, orjson.dumps(document) if b"\n" in payload or b"\r" in payload else payload
