@@ -1,7 +1,6 @@
 """Headways: how much longer than by the timetable a passenger who just turns up waits, and how even they are."""
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -14,7 +13,6 @@ from processing.expressions import Elapsed
 from processing.method import BUNCHED_BELOW, FREQUENT_HEADWAY, Indicator
 from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, counted, quotient
 
-_ENTITIES_AT_HAND = 65_536
 _NONE = np.empty(0, np.int64)
 _NO_AREA = np.empty(0, np.int32)
 
@@ -51,8 +49,9 @@ class ArrivalBook:
         columns = {name: batch.columns[spec.columns[0]] for name, spec in batch.stream.field_by_name.items()}
         scheduled, observed = columns[self._scheduled], columns[self._observed]
         known = (rows.area >= 0) & (observed != MISSING) & (scheduled != MISSING)
-        names = zip(*(columns[name].tolist() for name in self._entity), strict=True)
-        entity = np.fromiter((_number(parts) for parts in names), np.int64, len(batch))
+        names = list(zip(*(columns[name].tolist() for name in self._entity), strict=True))
+        numbers = {parts: _number(parts) for parts in set(names)}
+        entity = np.fromiter(map(numbers.__getitem__, names), np.int64, len(batch))
         picked = (batch.time, entity, rows.area, scheduled, observed)
         self._new.append(tuple(column[known] for column in picked))
         self._last = None
@@ -194,7 +193,6 @@ class _Arrivals:
         return _Arrivals(*(getattr(self, f.name)[index] for f in fields(self)))
 
 
-@lru_cache(_ENTITIES_AT_HAND)
 def _number(names: tuple[str | int | None, ...]) -> int:
     """A number for an entity that depends on nothing but its names; 64 bits, so that two never meet."""
     return int.from_bytes(blake2b(repr(names).encode(), digest_size=8).digest(), "big", signed=True)
