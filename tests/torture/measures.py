@@ -101,13 +101,18 @@ def outage(made: Servers, seconds: float = 180.0) -> bool:
     return _tell(f"database down for {seconds:.0f} s, 1,000 msg/s", flow, back=back, more=more)
 
 
-def poison(made: Servers, messages: int = 100_000, pairs: int = 3) -> bool:
+def poison_held(made: Servers) -> bool:
+    """Poison that waits with the broker when the pipeline comes: how fast it can take everything in."""
+    return poison(made, held=True)
+
+
+def poison(made: Servers, messages: int = 100_000, pairs: int = 3, *, held: bool = False) -> bool:
     """100,000 messages of which 10,000 are poison, against as many good ones; alternating."""
     rates: dict[str, list[float]] = {"clean": [], "poisoned": []}
     failures: list[str] = []
     for pair in range(pairs):
         for name, share in (("clean", 0.0), ("poisoned", 0.1)):
-            rate, verdict = _flood(made, f"{name}-{pair}", share, messages)
+            rate, verdict = _flood(made, f"{name}-{pair}", share, messages, held=held)
             rates[name].append(rate)
             failures += verdict.failures
             print(f"  {name}: {rate:.0f} good readings/s, {dict(verdict.counts)}", flush=True)
@@ -126,8 +131,8 @@ def poison(made: Servers, messages: int = 100_000, pairs: int = 3) -> bool:
     return passed
 
 
-def _flood(made: Servers, name: str, share: float, messages: int) -> tuple[float, Verdict]:
-    """Good readings a second when the pipeline takes everything from a broker that holds it all."""
+def _flood(made: Servers, name: str, share: float, messages: int, *, held: bool) -> tuple[float, Verdict]:
+    """Good readings a second, from publishers that send as fast as they can, or from a broker that holds it all."""
     with world(made, name, DIRECT) as opened:
         book = Book(opened.folder / "book.sqlite")
         casts = [Cast(f"p{n}", random.Random(f"{name}/{n}"), plain=True, poison_share=share) for n in range(4)]
@@ -135,14 +140,17 @@ def _flood(made: Servers, name: str, share: float, messages: int) -> tuple[float
         since = time.time()
         try:
             publishers.start(publish=False)
-            opened.pipeline.stop()
-            time.sleep(6)  # the broker gives the connection up and keeps what comes for the session
+            if held:
+                opened.pipeline.stop()
+                time.sleep(6)  # the broker gives the connection up and keeps what comes for the session
+            began = time.monotonic()
             publishers.publish()
             wait_until(lambda: publishers.supplied >= messages and not publishers.waiting, 300, "all is published")
             good = book.rows("SELECT count(*) FROM entries WHERE fate = 'stored'")[0][0]
-            opened.pipeline.proceed()
+            if held:
+                opened.pipeline.proceed()
             with opened.connect() as connection:
-                taken = _time_to_store(connection, good)
+                taken = _time_to_store(connection, good, since=None if held else began)
         finally:
             publishers.stop()
         outcome = Outcome(0, Verdict())
@@ -151,13 +159,13 @@ def _flood(made: Servers, name: str, share: float, messages: int) -> tuple[float
     return good / taken, outcome.verdict
 
 
-def _time_to_store(connection: psycopg.Connection, wanted: int) -> float:
-    """Seconds from the first stored reading to the last."""
+def _time_to_store(connection: psycopg.Connection, wanted: int, since: float | None) -> float:
+    """Seconds from ``since`` (None: from the first stored reading) to the last."""
     stored: Callable[[], int] = lambda: int(  # noqa: E731 - a name for a query
         (connection.execute("SELECT coalesce(sum(stored), 0) FROM ledger").fetchone() or (0,))[0]
     )
     wait_until(lambda: stored() > 0, 60, "the first reading is stored")
-    began = time.monotonic()
+    began = time.monotonic() if since is None else since
     wait_until(lambda: stored() >= wanted, 300, f"{wanted} readings are stored")
     return time.monotonic() - began
 
@@ -203,5 +211,6 @@ MEASURES: dict[str, Callable[[Servers], bool]] = {
     "stop": stop,
     "outage": outage,
     "poison": poison,
+    "poison-held": poison_held,
     "soak": soak,
 }
