@@ -157,10 +157,10 @@ def vital_signs(database_url: str, city: City, at: int) -> dict[str, bytes]:
     snapshot = service.engine.evaluate(at)
     assert not bool(snapshot.composite.score[0] != snapshot.composite.score[0]), "the city has a composite"
     parts = digest(snapshot)
-    return {name: part for name, part in parts.items() if not _tells_of_arrival(*name.rsplit(".", 1))}
+    return {name: part for name, part in parts.items() if not _tells_of_arrival(name.rsplit(".", 1)[0])}
 
 
-def _tells_of_arrival(index: str, _field: str) -> bool:
+def _tells_of_arrival(index: str) -> bool:
     return index == "sensing" or index.endswith("_late_share")
 
 

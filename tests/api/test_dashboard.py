@@ -259,7 +259,7 @@ def test_a_lost_server_is_said_and_the_stream_is_taken_up_again(
     city = small_city()
     feed = Feed(publisher, city)
     feed.tick()
-    config = ApiConfig(shared_database, broker_url, city)
+    config = ApiConfig(shared_database, broker_url, city, silent_after=120)  # one tick is all that comes
     with visiting_a_server_that_returns(browser, config) as (visit, restart):
         page = visit.open()
         expect(page.locator("body")).to_have_attribute("data-connected", "true")
