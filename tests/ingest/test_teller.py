@@ -14,32 +14,13 @@ import pytest
 from conftest import free_port
 from ingest_material import count_rows
 from mqtt_client import MqttClient, eventually, mqtt_client
-from running_ingest import STREET, own_topics, running_ingest
+from running_ingest import STREET, running_ingest
 
 from deploy.embedded import broker
 from deploy.embedded.server import running
 from devices.topics import Topics
-from ingest.database import connect
 
 START = datetime.now(UTC) - timedelta(hours=1)
-
-
-@pytest.fixture
-def topics() -> Topics:
-    return own_topics()
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[psycopg.Connection]:
-    with connect(database_url) as connection:
-        connection.autocommit = True
-        yield connection
-
-
-@pytest.fixture
-def device(broker_url: str) -> Iterator[MqttClient]:
-    with mqtt_client(broker_url) as client:
-        yield client
 
 
 @pytest.fixture

@@ -1,20 +1,14 @@
 """The loop ticks whatever clock, database and flood do, publishes whole ticks, and finds its state again."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import orjson
 import psycopg
 import pytest
 from live_api import Cable, wait_until
-from processing_material import FIRST, MINUTE, NOW, SECOND, batch, device, digest, observed, small_city
+from processing_material import FIRST, MINUTE, NOW, SECOND, batch, device, digest, observed
+from processing_service import CITY, Clock, Published, running, service
 
-from devices.kinds import kinds
-from devices.topics import Topics
 from ingest.batch import Batch
 from ingest.database import declared_columns
 from ingest.intake import Committed
@@ -23,68 +17,8 @@ from ingest.registry import Device
 from ingest.retention import DAY, Retention
 from processing.history import MINUTES_KEPT, HistoryWriter
 from processing.minutes import Minute
-from processing.service import ProcessingService
 
-CITY = small_city()
 KERB = "parking.kerb_occupancy"
-
-
-class Clock:
-    """The machine's clock, set to NOW and moved at will."""
-
-    def __init__(self, start: float = NOW / 1e6) -> None:
-        self.offset = start - time.time()
-
-    def __call__(self) -> float:
-        return time.time() + self.offset
-
-
-class Published:
-    """What the service sent to the broker."""
-
-    def __init__(self) -> None:
-        self.documents: dict[str, dict[str, Any]] = {}
-        self.ticks: list[dict[str, Any]] = []
-
-    def __call__(self, topic: str, payload: bytes) -> None:
-        name = topic.rsplit("/", 1)[-1]
-        if name == "tick":
-            self.ticks.append(orjson.loads(payload))
-        else:
-            self.documents[name] = orjson.loads(payload)
-
-    def numbers(self) -> list[int]:
-        return [tick["tick"] for tick in self.ticks]
-
-
-def service(
-    database_url: str,
-    clock: Callable[[], float],
-    published: Published | None = None,
-    retention: Retention | None = None,
-) -> ProcessingService:
-    return ProcessingService(
-        city=CITY,
-        topics=Topics(CITY.code, kinds()),
-        database_url=database_url,
-        publish=published or Published(),
-        state=lambda: {"pending": 3},
-        retention=retention,
-        clock=clock,
-    )
-
-
-@contextmanager
-def running(made: ProcessingService) -> Iterator[ProcessingService]:
-    thread = threading.Thread(target=made.run)
-    thread.start()
-    assert made.restored.wait(30)
-    try:
-        yield made
-    finally:
-        made.stop()
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 @pytest.fixture
