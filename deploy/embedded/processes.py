@@ -16,6 +16,7 @@ from deploy.errors import DeployError, InterruptedByUser
 Interrupted = Callable[[], bool]
 
 _PR_SET_PDEATHSIG = 1
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -101,7 +102,10 @@ def spawn(
     parent = os.getpid()
 
     def bind_to_parent() -> None:
-        # Runs after the user change, which would have cleared the setting.
+        # Runs after the user change, which would have cleared the setting. What a caller ignores (nohup, a shell's
+        # background job) must not be ignored by a program that is ended by signals.
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_DFL)
         _libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
         if os.getppid() != parent:
             os.kill(os.getpid(), death_signal)
@@ -118,7 +122,7 @@ def spawn(
         user=account.uid if change and account else None,
         group=account.gid if change and account else None,
         extra_groups=[] if change else None,
-        preexec_fn=bind_to_parent,  # noqa: PLW1509 - one prctl call; nothing else runs between fork and exec
+        preexec_fn=bind_to_parent,  # noqa: PLW1509 - signals and one prctl call; nothing else runs between fork and exec
     )
 
 

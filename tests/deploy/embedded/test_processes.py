@@ -27,8 +27,10 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def test_a_child_ends_when_its_parent_is_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True) as parent:
+@pytest.mark.parametrize("before", ["", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"])
+def test_a_child_ends_when_its_parent_is_killed(before: str) -> None:
+    """Also where whoever started it all ignores the signal."""
+    with subprocess.Popen([sys.executable, "-c", before + _PARENT], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         assert _is_running(child)
