@@ -3,6 +3,7 @@ argument.
 """
 
 from ingest.batch import Batch
+from processing.holding import Holding
 
 TICK = 1_000_000
 MINUTE = 60 * TICK
@@ -14,11 +15,11 @@ class Gate:
     """Holds back readings observed after the instant of the next tick, until their time has come."""
 
     def __init__(self) -> None:
-        self._held: list[Batch] = []
+        self._held = Holding()
 
     def __len__(self) -> int:
         """Readings held."""
-        return sum(map(len, self._held))
+        return len(self._held)
 
     def admit(self, batch: Batch, until: int) -> Batch | None:
         """The part of the batch observed at or before ``until`` (µs); the rest is held."""
@@ -26,16 +27,14 @@ class Gate:
             return batch
         early = batch.time > until
         if early.all():
-            self._held.append(batch)
+            self._held.put(batch)
             return None
-        self._held.append(batch.take(early))
+        self._held.put(batch.take(early))
         return batch.take(~early)
 
     def release(self, until: int) -> list[Batch]:
         """What was held and is due by ``until`` (µs)."""
-        held, self._held = self._held, []
-        ready = [self.admit(batch, until) for batch in held]
-        return [batch for batch in ready if batch is not None]
+        return self._held.take(until)
 
 
 def first_tick(now: int) -> int:

@@ -1,0 +1,193 @@
+"""Readings that wait, in little memory: many small batches become few, and each column as narrow as its values allow.
+
+What comes back is bit for bit what went in; only what nobody needs after the commit is left out (the delivery a
+reading came in and its place in a pack). Pure.
+
+    integers   least value + differences in 1, 2 or 4 bytes
+    decimals   such as 12.34 as integers with the power of ten that gives them back exactly
+    labels     place in a list of the distinct ones
+    constant   once
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.contract import Stream
+from ingest.batch import Batch, Column
+
+PACKED_FROM = 1_000
+"""readings; fewer of a stream wait as they are until others have come"""
+_POWERS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7)
+_SAMPLE = 64
+_LARGEST = 2.0**31
+
+_Key = tuple[str, tuple[str, ...]]
+
+
+class Holding:
+    """Batches of any streams, taken out by event time, in no order."""
+
+    def __init__(self) -> None:
+        self._loose: dict[_Key, list[Batch]] = {}
+        self._counts: dict[_Key, int] = {}
+        self._parcels: dict[_Key, list[_Parcel]] = {}
+
+    def __len__(self) -> int:
+        """Readings held."""
+        return sum(self._counts.values()) + sum(parcel.length for held in self._parcels.values() for parcel in held)
+
+    def put(self, batch: Batch) -> None:
+        """Hold a batch."""
+        if not len(batch):
+            return
+        key = batch.stream.name, tuple(batch.columns)
+        self._loose.setdefault(key, []).append(batch)
+        self._counts[key] = self._counts.get(key, 0) + len(batch)
+        if self._counts[key] >= PACKED_FROM:
+            del self._counts[key]
+            self._parcels.setdefault(key, []).append(_Parcel.of(_joined(self._loose.pop(key))))
+
+    def take(self, until: int) -> list[Batch]:
+        """What was observed at or before ``until`` (µs), which is held no longer."""
+        taken: list[Batch] = []
+        parcels, loose = self._parcels, self._loose
+        self._parcels, self._loose, self._counts = {}, {}, {}
+        for key, held in parcels.items():
+            for parcel in held:
+                if parcel.first > until:
+                    self._parcels.setdefault(key, []).append(parcel)
+                else:
+                    self._divide(parcel.unpacked(), until, taken)
+        for batches in loose.values():
+            for batch in batches:
+                self._divide(batch, until, taken)
+        return taken
+
+    def _divide(self, batch: Batch, until: int, taken: list[Batch]) -> None:
+        due = batch.time <= until
+        if due.all():
+            taken.append(batch)
+            return
+        if due.any():
+            taken.append(batch.take(due))
+            batch = batch.take(~due)
+        self.put(batch)
+
+
+@dataclass(frozen=True)
+class _Parcel:
+    """A batch with narrow columns."""
+
+    stream: Stream
+    length: int
+    first: int
+    """µs: nothing was observed before"""
+    own: tuple["_Narrow", ...]
+    """device, time, seq, received"""
+    columns: dict[str, "_Narrow"]
+
+    @classmethod
+    def of(cls, batch: Batch) -> "_Parcel":
+        own = narrow(batch.device), narrow(batch.time), narrow(batch.seq), narrow(batch.received)
+        columns = {name: narrow(column) for name, column in batch.columns.items()}
+        return cls(batch.stream, len(batch), int(batch.time.min()), own, columns)
+
+    def unpacked(self) -> Batch:
+        device, time, seq, received = (wide(column, self.length) for column in self.own)
+        columns = {name: wide(column, self.length) for name, column in self.columns.items()}
+        nowhere, alone = np.zeros(self.length, np.int32), np.full(self.length, -1, np.int32)
+        return Batch(self.stream, device, time, seq, received, columns, nowhere, alone)
+
+
+@dataclass(frozen=True)
+class _Narrow:
+    """A column: ``least`` + ``steps``, over ``power`` unless that is 0; or ``labels`` by step. No steps: all alike."""
+
+    dtype: np.dtype[Any]
+    least: Any
+    steps: NDArray[Any] | None = None
+    power: float = 0.0
+    labels: NDArray[np.object_] | None = None
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    one = batches[0]
+    columns = {name: np.concatenate([batch.columns[name] for batch in batches]) for name in one.columns}
+    device, time, seq, received, source, item = (
+        np.concatenate([getattr(batch, name) for batch in batches])
+        for name in ("device", "time", "seq", "received", "source", "item")
+    )
+    return Batch(one.stream, device, time, seq, received, columns, source, item)
+
+
+def narrow(column: Column) -> _Narrow:
+    """A column in as few bytes as its values allow; it must not be empty."""
+    match column.dtype.kind:
+        case "O":
+            return _labels(column)
+        case "f":
+            return _decimals(column)
+        case _:
+            return _integers(column, column.dtype)
+
+
+def wide(column: _Narrow, length: int) -> Column:
+    """The column as it was."""
+    steps = np.zeros(length, np.uint8) if column.steps is None else column.steps
+    if column.labels is not None:
+        labels: Column = column.labels[steps]
+        return labels
+    if column.least is None:
+        return steps
+    if column.steps is None:
+        return np.full(length, column.least, column.dtype)
+    whole = column.least + steps.astype(np.int64)
+    restored: Column = whole / column.power if column.power else whole.astype(column.dtype)
+    return restored
+
+
+def _integers(values: NDArray[Any], dtype: np.dtype[Any], power: float = 0.0) -> _Narrow:
+    least, span = int(values.min()), int(values.max()) - int(values.min())
+    if span == 0 and not power:
+        return _Narrow(dtype, least)
+    for steps in (np.uint8, np.uint16, np.uint32):
+        if span <= np.iinfo(steps).max and np.dtype(steps).itemsize < dtype.itemsize:
+            return _Narrow(dtype, least, (values - values.dtype.type(least)).astype(steps), power)
+    return _Narrow(dtype, None, values)
+
+
+def _decimals(values: NDArray[Any]) -> _Narrow:
+    """Numbers that are integers over a power of ten, to the bit; else as they are."""
+    bits = values.view(np.int64)
+    if (bits == bits[0]).all():
+        return _Narrow(values.dtype, values[0])
+    for power in _POWERS:
+        sample = values[:_SAMPLE]
+        if _exact(sample, power) is not None and (steps := _exact(values, power)) is not None:
+            return _integers(steps, values.dtype, power)
+    return _Narrow(values.dtype, None, values)
+
+
+def _exact(values: NDArray[Any], power: float) -> NDArray[np.int64] | None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.rint(values * power)
+    if not (np.abs(scaled) < _LARGEST).all():  # nor anything that is missing
+        return None
+    steps: NDArray[np.int64] = scaled.astype(np.int64)
+    return steps if ((steps / power).view(np.int64) == values.view(np.int64)).all() else None
+
+
+def _labels(column: Column) -> _Narrow:
+    places: dict[Any, int] = {}
+    found = [places.setdefault(label, len(places)) for label in column.tolist()]
+    labels = np.empty(len(places), object)
+    labels[:] = list(places)
+    if len(places) == 1:
+        return _Narrow(column.dtype, None, None, 0.0, labels)
+    dtype = np.uint16 if len(places) <= 2**16 else np.uint32
+    return _Narrow(column.dtype, None, np.array(found, dtype), 0.0, labels)
