@@ -192,10 +192,13 @@ def make_history(indicator: Indicator, stream: Stream) -> History:
 
 
 def hours_to_full(slope: Floats, fill: Floats) -> Floats:
-    """Hours until a fill (0–1) that rises by ``slope`` a second is 1, at most LONGEST_TO_FULL; inf without a slope."""
+    """Hours until a fill (0–1) that rises by ``slope`` a second is 1, at most LONGEST_TO_FULL; inf without a slope.
+
+    What is full already has 0 hours, although a fill that stays at 1 does not rise.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         hours = np.where(slope > 0, (1 - fill) / slope / _HOUR, LONGEST_TO_FULL)
-    hours = np.clip(hours, 0.0, LONGEST_TO_FULL)
+    hours = np.where(fill >= 1, 0.0, np.clip(hours, 0.0, LONGEST_TO_FULL))
     hours[np.isnan(slope)] = kernels.NOT_APPLICABLE
     return hours
 

@@ -14,7 +14,7 @@ from devices.kinds import kinds
 from processing import method
 from processing.expressions import Compare, Elapsed, Field, Magnitude, Occurs
 from processing.indicators import DOMAINS, INDICATORS
-from processing.method import Indicator, IndicatorError, check_table, kind_of, method_version, needs
+from processing.method import GENERATION, Indicator, IndicatorError, check_table, kind_of, method_version, needs
 
 METHODOLOGY = Path(__file__).parents[2] / "docs" / "methodology.md"
 rows = pytest.mark.parametrize("row", INDICATORS, ids=lambda row: row.id)
@@ -130,7 +130,7 @@ def test_what_a_device_must_be_equipped_with() -> None:
 
 def test_the_version_of_the_method_moves_with_every_number_and_with_nothing_else() -> None:
     version = method_version(INDICATORS, DOMAINS)
-    assert re.fullmatch(r"1-[0-9a-f]{8}", version)
+    assert re.fullmatch(rf"{GENERATION}-[0-9a-f]{{8}}", version)
     assert method_version(list(INDICATORS), list(DOMAINS)) == version
     for changed in (
         {"goalposts": ((0.0, 1.0), (1.0, 2.0))},

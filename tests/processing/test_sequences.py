@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from processing import kernels
 from processing.kernels.ages import sum_ages
+from processing.sequences import hours_to_full
 from tests.processing import naive
 
 PANES, LENGTH = 6, 10_000_000
@@ -150,3 +151,9 @@ def test_ages_are_summed_over_the_fresh() -> None:
     sum_ages(area, newest, np.full(4, 50_000_000), 100_000_000, partials)
     assert kernels.total(partials["hi"], partials["lo"]).tolist() == [10.0, 30.0]
     assert partials["count"].tolist() == [1, 1]
+
+
+def test_a_full_hut_has_no_hours_left_even_when_it_does_not_rise_any_more() -> None:
+    slope = np.array([0.0, -1e-6, 1e-6, 0.0, 0.5 / (10 * 3600), math.nan])
+    fill = np.array([1.0, 1.0, 1.0, 0.99, 0.5, 1.0])
+    assert hours_to_full(slope, fill) == pytest.approx([0, 0, 0, 72, 10, math.inf])
