@@ -42,7 +42,7 @@ class Pipeline:
             city=self._city,
             topics=topics,
             database_url=settings.database,
-            publish=lambda topic, payload: self.subscriber.publish(topic, payload, retain=True),
+            publish=self.subscriber.publish_retained,
             state=self.state,
             retention=settings.retention,
             policy_file=settings.policy_file,

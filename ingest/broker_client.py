@@ -6,7 +6,9 @@ place; every other packet goes to paho's own handlers, and so do connecting, kee
 The overridden names are private in paho 2.2: ``_packet_read``, ``_packet_handle``, ``_packet_queue``, ``_in_packet``.
 """
 
+import contextlib
 import logging
+import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 
 READ_BYTES = 65_536
 _PUBLISH, _PUBACK = 3, 0x40
+_PUBLISH_RETAINED, _NO_PROPERTIES = b"\x31", b"\x00"
 _LARGEST_LENGTH_BYTES = 4
 
 Receive = Callable[[bytes, bytes, int, int, bool, bool, Properties | None], None]
@@ -33,6 +36,7 @@ class BrokerClient(mqtt.Client):
     def __init__(self, *arguments: Any, receive: Receive, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._receive = receive
+        self.on_socket_open = _at_once
         self._unread: list[bytes] = []
         """the beginning of a packet, in the pieces it came in"""
         self._missing = 0
@@ -48,6 +52,17 @@ class BrokerClient(mqtt.Client):
         if packet_ids:
             acks = b"".join([b"\x40\x02" + packet_id.to_bytes(2, "big") for packet_id in packet_ids])
             self._packet_queue(_PUBACK, acks, packet_ids[-1], 0)
+
+    def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Send messages (topic, payload) at QoS 0, to be retained, with one packet queue entry for all."""
+        packets: list[bytes] = []
+        for topic, payload in messages:
+            name = topic.encode()
+            length = _written_length(2 + len(name) + 1 + len(payload))
+            packets += (_PUBLISH_RETAINED, length, len(name).to_bytes(2, "big"), name, _NO_PROPERTIES, payload)
+        if packets:
+            whole = memoryview(b"".join(packets))  # what a write leaves over is then cut off without a copy
+            self._packet_queue(_PUBLISH_RETAINED[0], whole, 0, 0, mqtt.MQTTMessageInfo(0))  # type: ignore[arg-type]
 
     def _packet_read(self) -> MQTTErrorCode:
         """Read what there is, and handle all complete packets of it."""
@@ -130,6 +145,22 @@ class BrokerClient(mqtt.Client):
             "pos": 0,
         }
         return self._packet_handle()
+
+
+def _at_once(_client: mqtt.Client, _data: Any, connection: Any) -> None:
+    """Have the kernel send what it is given without waiting for more, or for the other side to say it has the last."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _written_length(size: int) -> bytes:
+    """A packet's length as MQTT writes it: seven bits a byte, the lowest first."""
+    written = bytearray()
+    while size > 127:
+        written.append(size & 127 | 128)
+        size >>= 7
+    written.append(size)
+    return bytes(written)
 
 
 def _long_length(data: bytes, position: int) -> tuple[int, int] | None:

@@ -168,6 +168,12 @@ class Subscriber:
             properties.CorrelationData = correlation
         self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
 
+    def publish_retained(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Send messages (topic, payload) at QoS 0, to be retained, without waiting; dropped while the connection is
+        away."""
+        if self.state.connected:
+            self._client.publish_all(messages)
+
     def _on_connect(
         self, client: mqtt.Client, _data: Any, flags: mqtt.ConnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:

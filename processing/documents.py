@@ -1,22 +1,22 @@
 """A snapshot as the JSON documents that clients read (one per area) and as a minute of history; pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from devices.city import City
+from processing.contributions import Laggards, Part, Shares, Worst
 from processing.engine import Engine, Snapshot
-from processing.fragments import Flags, Fragments, Watched, fields, numbers
-from processing.laggards import Laggard
+from processing.fragments import Flags, Pages, Place, Watched, fields
 from processing.method import Domain, Indicator
 from processing.minutes import Minute, Said, State
 from processing.scoring import NO_DEVICES, NOT_APPLICABLE, Values
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Worst = Mapping[str, Mapping[int, list[Laggard]]]
-Contributions = Callable[[int], list[dict[str, Any]]]
+COMPOSITE = "composite"
 
 
 class Documents:
@@ -25,93 +25,70 @@ class Documents:
     def __init__(self, city: City, engine: Engine) -> None:
         self._city = city
         self._zone = city.timezone
-        self._indicators = engine.indicators
-        self._domains = engine.domains
-        self._weights = {i.id: i.weight for i in engine.indicators} | {d.id: d.weight for d in engine.domains}
-        self._fragments = self._made_fragments()
-        self._parts = {whole: Watched() for whole in ("composite", *(d.id for d in self._domains))}
+        places = _places(engine)
+        self._indices = list(places)
+        self._indicators = {indicator.id for indicator in engine.indicators}
+        areas = len(city.areas)
+        frames = [b"{" + fields({"area": a.code, "level": a.level, "name": a.name}) + b',"tick":' for a in city.areas]
+        self._pages = Pages(frames, list(places.values()), b"}}")
+        self._parts = self._parts_of(engine)
+        self._behind = {
+            index: Shares(areas, self._parts[index]) if index in self._parts else Laggards(areas)
+            for index in self._indices
+        }
         self._devices = Watched()
-        self._worst: Worst = {}
-        frames = [fields({"area": a.code, "level": a.level, "name": a.name}) for a in city.areas]
-        # frame, tick, devices; head, freshness and tail of every index; end
-        self._pages = [
-            [b"{" + frame + b',"tick":', b"", b"", *[b""] * (3 * len(self._fragments)), b"}}"] for frame in frames
-        ]
 
     def write(self, snapshot: Snapshot, tick: int, worst: Worst) -> Iterator[tuple[str, bytes]]:
         """Yield (area code, vitals document as JSON) for every area; what did not change is not put together anew."""
         self._update_devices(snapshot)
-        ages = []
-        for place, (index, fragments) in enumerate(self._fragments.items()):
-            values = _values(snapshot, index)
-            if index in snapshot.indicators:
-                also, contributions = self._laggards(index, worst)
-            else:
-                also, contributions = self._shares(index, snapshot)
-            for label in fragments.update(values, also, contributions):
-                page = self._pages[label]
-                page[3 + 3 * place], page[5 + 3 * place] = fragments.heads[label], fragments.tails[label]
-            ages.append(numbers(np.round(np.maximum(values.freshness, 0), 3)))
-        self._worst = worst
+        values = [_values(snapshot, index) for index in self._indices]
+        numbers = np.array([(value.value, value.score, np.round(value.coverage, 6)) for value in values])
+        numbers[[index not in self._indicators for index in self._indices], 0] = np.nan  # an index has a score alone
+        reasons = np.array([value.reason for value in values])
+        self._pages.say_numbers(numbers)
+        also = self._update_contributions(snapshot, numbers[:, 1], reasons, worst)
+        self._pages.say_reasons(reasons, also, [self._behind[index].lists for index in self._indices])
+        freshness = np.round(np.maximum(np.array([value.freshness for value in values]), 0), 3)
         said = {"at": iso(snapshot.at, self._zone), "methodVersion": snapshot.method_version}
-        stamp = b"%d,%b," % (tick, fields(said))
-        for area, page, own in zip(self._city.areas, self._pages, zip(*ages, strict=True), strict=True):
-            page[1] = stamp
-            page[4:-1:3] = own
-            yield area.code, b"".join(page)
-
-    def _made_fragments(self) -> dict[str, Fragments]:
-        areas = len(self._city.areas)
-        made = {"composite": Fragments(areas, b'"composite":{', b'},"domains":{', None)}
-        for domain in self._domains:
-            opening = b"" if len(made) == 1 else b","
-            opening += b'"%b":{%b,' % (domain.id.encode(), _name(domain))
-            made[domain.id] = Fragments(areas, opening, b',"indicators":{', None)
-            members = [i for i in self._indicators if i.domain == domain.id]
-            for indicator in members:
-                opening = b"" if indicator is members[0] else b","
-                opening += b'"%b":{%b,' % (indicator.id.encode(), _name(indicator))
-                closing = b"}}}" if indicator is members[-1] else b"}"
-                made[indicator.id] = Fragments(areas, opening, closing, indicator.unit)
-        return made
+        pages = self._pages.write(b"%d,%b," % (tick, fields(said)), freshness)
+        for area, page in zip(self._city.areas, pages, strict=True):
+            yield area.code, page
 
     def _update_devices(self, snapshot: Snapshot) -> None:
         expected, reporting = snapshot.expected, snapshot.reporting
-        for label in np.flatnonzero(self._devices.changed(*expected.values(), *reporting.values())).tolist():
+        changed = self._devices.changed(np.array([*expected.values(), *reporting.values()])).any(axis=0)
+        for label in np.flatnonzero(changed).tolist():
             devices = {
                 kind: {"expected": int(counts[label]), "reporting": int(reporting[kind][label])}
                 for kind, counts in expected.items()
             }
-            self._pages[label][2] = b"%b," % fields({"devices": devices})
+            self._pages.say_devices(label, b"%b," % fields({"devices": devices}))
 
-    def _laggards(self, indicator: str, worst: Worst) -> tuple[Flags, Contributions]:
-        """Where other devices pull an indicator down than at the tick before, and those that do."""
-        now, before = worst.get(indicator, {}), self._worst.get(indicator, {})
-        also = np.zeros(len(self._pages), np.bool_)
-        if now is not before:
-            also[[label for label in now.keys() | before.keys() if now.get(label) != before.get(label)]] = True
-        return also, lambda label: [{"device": w.device, "value": w.value} for w in now.get(label, [])]
+    def _update_contributions(
+        self, snapshot: Snapshot, scores: NDArray[np.float64], reasons: NDArray[np.int8], worst: Worst
+    ) -> Flags:
+        """Where they differ from those at the tick before, by index and area."""
+        changed = np.zeros(reasons.shape, np.bool_)
+        applies = (reasons != NO_DEVICES) & (reasons != NOT_APPLICABLE)
+        for row, index in enumerate(self._indices):
+            behind = self._behind[index]
+            if isinstance(behind, Laggards):
+                changed[row, behind.update(worst.get(index, {}))] = True
+            elif self._parts[index]:
+                points = snapshot.composite_points if index == COMPOSITE else snapshot.domain_points[index]
+                own = np.array([points[part.id] for part in self._parts[index]])
+                changed[row] = behind.update(scores, applies, own)
+        return changed
 
-    def _shares(self, whole: str, snapshot: Snapshot) -> tuple[Flags, Contributions]:
-        """Where the parts of an index, or their points, differ from those at the tick before, and the parts."""
-        points = snapshot.composite_points if whole == "composite" else snapshot.domain_points[whole]
-        parts = {part: _values(snapshot, part) for part in points if self._weights[part]}
-        rows = [row for part, values in parts.items() for row in (values.score, values.reason, points[part])]
-        also = self._parts[whole].changed(*rows) if rows else np.zeros(len(self._pages), np.bool_)
-
-        def contributions(label: int) -> list[dict[str, Any]]:
-            return [
-                {
-                    "id": part,
-                    "weight": self._weights[part],
-                    "score": float(values.score[label]),
-                    "points": float(points[part][label]),
-                }
-                for part, values in parts.items()
-                if values.reason[label] not in (NO_DEVICES, NOT_APPLICABLE)
-            ]
-
-        return also, contributions
+    def _parts_of(self, engine: Engine) -> dict[str, list[Part]]:
+        """The parts with a weight of every index that is no indicator."""
+        rows = {index: row for row, index in enumerate(self._indices)}
+        members: dict[str, list[Domain | Indicator]] = {COMPOSITE: [*engine.domains]}
+        members |= {domain.id: [i for i in engine.indicators if i.domain == domain.id] for domain in engine.domains}
+        return {
+            whole: [Part(one.id, one.weight, rows[one.id]) for one in parts if one.weight]
+            for whole, parts in members.items()
+        }
 
     def history(self, snapshot: Snapshot, state: State = "provisional") -> Minute:
         """What is kept of a snapshot."""
@@ -120,7 +97,7 @@ class Documents:
 
 def minute_of(snapshot: Snapshot, city: City, state: State) -> Minute:
     """What is kept of a snapshot: an index has a score, an indicator a value as well."""
-    groups = {"composite": snapshot.composite, **snapshot.domains, **snapshot.indicators}
+    groups = {COMPOSITE: snapshot.composite, **snapshot.domains, **snapshot.indicators}
     said = {index: Said.of(values, has_value=index in snapshot.indicators) for index, values in groups.items()}
     return Minute(
         at=snapshot.at,
@@ -137,8 +114,24 @@ def iso(micros: int, zone: Any) -> str:
     return (EPOCH + timedelta(microseconds=micros)).astimezone(zone).isoformat()
 
 
+def _places(engine: Engine) -> dict[str, Place]:
+    """Where each index stands in a document, in order."""
+    made = {COMPOSITE: Place(b'"composite":{', b'},"domains":{', None)}
+    for domain in engine.domains:
+        opening = b"" if len(made) == 1 else b","
+        opening += b'"%b":{%b,' % (domain.id.encode(), _name(domain))
+        made[domain.id] = Place(opening, b',"indicators":{', None)
+        members = [i for i in engine.indicators if i.domain == domain.id]
+        for indicator in members:
+            opening = b"" if indicator is members[0] else b","
+            opening += b'"%b":{%b,' % (indicator.id.encode(), _name(indicator))
+            closing = b"}}}" if indicator is members[-1] else b"}"
+            made[indicator.id] = Place(opening, closing, indicator.unit)
+    return made
+
+
 def _values(snapshot: Snapshot, index: str) -> Values:
-    if index == "composite":
+    if index == COMPOSITE:
         return snapshot.composite
     return snapshot.indicators[index] if index in snapshot.indicators else snapshot.domains[index]
 

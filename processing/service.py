@@ -21,7 +21,8 @@ from ingest.database import connect
 from ingest.intake import Committed
 from ingest.retention import Retention
 from processing.alarms import AlarmBook
-from processing.documents import Documents, Worst, iso
+from processing.contributions import Worst
+from processing.documents import Documents, iso
 from processing.engine import Engine
 from processing.forecaster import Forecaster
 from processing.history import HistoryWriter
@@ -48,7 +49,8 @@ _RETRY_AFTER = 1.0
 
 log = logging.getLogger(__name__)
 
-Publish = Callable[[str, bytes], None]
+Publish = Callable[[Sequence[tuple[str, bytes]]], None]
+"""sends messages (topic, payload) in this order, to be retained"""
 
 
 class ProcessingService:
@@ -162,8 +164,8 @@ class ProcessingService:
         snapshot = self.engine.evaluate(at)
         if tick % WORST_EVERY == 0 or not self._worst:
             self._worst = self.engine.worst(at)
-        for area, document in self._documents.write(snapshot, tick, self._worst):
-            self._publish(self._topics.vitals(area), document)
+        written = self._documents.write(snapshot, tick, self._worst)
+        messages = [(self._topics.vitals(area), document) for area, document in written]
         own = {
             "tickLateBy": round(self.late_by, 3),
             "held": len(self._live.gate),
@@ -175,8 +177,8 @@ class ProcessingService:
             "revised": self._recomputer.revisions,
         }
         state = self._state() | {"policyRefused": self._keeper.refused}
-        for alarm in self._alarms.update(state, at):
-            self._publish(self._topics.incident(alarm.rule.id), orjson.dumps(alarm.document(self._iso)))
+        changed = self._alarms.update(state, at)
+        messages += [(self._topics.incident(a.rule.id), orjson.dumps(a.document(self._iso))) for a in changed]
         closing = {
             "tick": tick,
             "at": iso(at, self._zone),
@@ -184,7 +186,8 @@ class ProcessingService:
             "pipeline": state | own,
             "alarms": [alarm.document(self._iso) for alarm in self._alarms.active],
         }
-        self._publish(self._topics.tick, orjson.dumps(closing))
+        messages.append((self._topics.tick, orjson.dumps(closing)))
+        self._publish(messages)
         if at % MINUTE == 0:
             self._history.put(self._documents.history(snapshot))
         self._settle(at)

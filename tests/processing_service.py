@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,13 @@ class Published:
         self.documents: dict[str, dict[str, Any]] = {}
         self.ticks: list[dict[str, Any]] = []
 
-    def __call__(self, topic: str, payload: bytes) -> None:
-        name = topic.rsplit("/", 1)[-1]
-        if name == "tick":
-            self.ticks.append(orjson.loads(payload))
-        else:
-            self.documents[name] = orjson.loads(payload)
+    def __call__(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        for topic, payload in messages:
+            name = topic.rsplit("/", 1)[-1]
+            if name == "tick":
+                self.ticks.append(orjson.loads(payload))
+            else:
+                self.documents[name] = orjson.loads(payload)
 
     def numbers(self) -> list[int]:
         return [tick["tick"] for tick in self.ticks]

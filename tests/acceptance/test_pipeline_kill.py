@@ -149,7 +149,7 @@ def vital_signs(database_url: str, city: City, at: int) -> dict[str, bytes]:
         city=city,
         topics=Topics(city.code, kinds()),
         database_url=database_url,
-        publish=lambda _topic, _payload: None,
+        publish=lambda _messages: None,
         state=dict,
         clock=lambda: at / 1e6,
     )

@@ -125,3 +125,27 @@ def test_acks_go_out_in_one_piece_and_in_order(wire: Wire) -> None:
     wire.client.ack_all([1, 2, 65_535])
     wire.client.loop_write()
     assert wire.far.recv(100) == b"\x40\x02\x00\x01\x40\x02\x00\x02\x40\x02\xff\xff"
+
+
+@settings(deadline=None, max_examples=60)
+@given(messages=st.lists(st.tuples(TOPICS.map(bytes.decode), st.binary(max_size=200_000)), min_size=1, max_size=6))
+def test_retained_messages_go_out_whole_and_in_order_however_little_the_network_takes(
+    messages: list[tuple[str, bytes]],
+) -> None:
+    wire = Wire()
+    try:
+        expected = b"".join(packet((t.encode(), p, 0, 0, True, False, None)) for t, p in messages)
+        wire.client.publish_all(messages)
+        sent = bytearray()
+        while len(sent) < len(expected):
+            wire.client.loop_write()
+            sent += wire.far.recv(50_000)
+        assert bytes(sent) == expected
+        assert not wire.client.want_write()
+    finally:
+        wire.close()
+
+
+def test_nothing_to_publish_sends_nothing(wire: Wire) -> None:
+    wire.client.publish_all([])
+    assert not wire.client.want_write()

@@ -248,3 +248,16 @@ def test_messages_that_the_broker_dropped_are_known(tmp_path: Path, servers: Pat
                 device.publish(f"{room}/a", number)
         eventually(lambda: subscriber.state.broker_dropped >= 80, "the broker's own figure")
         assert all(delivery.topic == f"{room}/a" for delivery in take(subscriber, 5))
+
+
+def test_what_is_published_retained_is_there_for_who_comes_later(broker_url: str, room: str) -> None:
+    sent = {f"{room}/out/{number}": b"%d " % number * 20_000 for number in range(40)}
+    with subscribed(broker_url, room) as subscriber, mqtt_client(broker_url) as early, mqtt_client(broker_url) as late:
+        early.subscribe(f"{room}/out/+")
+        subscriber.publish_retained(list(sent.items()))
+        eventually(lambda: len(early.received) == len(sent), "all of them")
+        assert [(m.topic, m.payload) for m in early.received] == list(sent.items())
+        late.subscribe(f"{room}/out/+")
+        eventually(lambda: len(late.received) == len(sent), "all of them once more")
+        assert {m.topic: m.payload for m in late.received} == sent
+        assert subscriber.take(1, timeout=0.2) == []

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from processing_material import FIRST, NOW, THIRD, batch, device, engine, observed, small_city
+from processing_material import FIRST, NOW, SECOND, THIRD, batch, device, engine, observed, small_city
 
 from processing.documents import Documents
 from processing.engine import Engine
@@ -120,6 +120,27 @@ def test_devices_are_counted_by_kind(documents: dict[str, Any]) -> None:
         "garbage_hut": {"expected": 2, "reporting": 2},
         "parking_bay": {"expected": 4, "reporting": 3},
     }
+
+
+def test_what_is_kept_between_ticks_says_what_documents_made_anew_say() -> None:
+    bays = [(n, FIRST if n < 20 else THIRD) for n in range(1, 40)]
+    made = engine([device(n, "parking_bay", area) for n, area in bays])
+    kept, worst = Documents(small_city(), made), made.worst(NOW)
+    dice = np.random.default_rng(4)
+    for second in range(0, 1200, 60):
+        at = NOW + second * SECOND
+        some = dice.choice([n for n, _ in bays], int(dice.integers(0, 12)), replace=False)
+        states = dice.choice(["occupied", "free", "closed"], len(some))
+        readings = [(int(n), observed(second, status=str(s))) for n, s in zip(some, states, strict=True)]
+        if readings:
+            made.fold(batch("parking_bay", readings))
+        if second % 180 == 0:
+            worst = made.worst(at)
+        if second == 600:
+            made.register([device(n, "garbage_hut", THIRD) for n in (51, 52)])
+        snapshot = made.evaluate(at)
+        anew = dict(Documents(small_city(), made).write(snapshot, second, worst))
+        assert dict(kept.write(snapshot, second, worst)) == anew
 
 
 def test_a_minute_says_of_every_index_with_devices_what_the_documents_say(

@@ -25,7 +25,7 @@ def recomputed(city_folder: str, database_url: str, at: str) -> dict[str, dict[s
         city=city,
         topics=Topics(city.code, kinds()),
         database_url=database_url,
-        publish=lambda _topic, _payload: None,
+        publish=lambda _messages: None,
         state=dict,
         clock=lambda: instant / 1e6,
     )
