@@ -9,36 +9,62 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from ingest.birth import Birth
-from ingest.registry import Device
+from ingest.registry import Device, Former, RegistryPast
 
 _NO_ATTRIBUTES: dict[str, Any] = {}
 
 
 def load_devices(connection: psycopg.Connection) -> list[Device]:
-    """All registered devices. Those of like attributes share one object: there may be a million."""
-    rows = connection.execute("SELECT key, id, kind, area, lon, lat, name, attributes::text FROM devices ORDER BY key")
+    """All registered devices. Those of like attributes share one object: there may be a million.
+
+    Since when a device is as it is, is said where that was less than an hour ago.
+    """
+    rows = connection.execute(
+        "SELECT key, id, kind, area, lon, lat, name, attributes::text, CASE WHEN greatest(registered_at, changed)"
+        " > now() - interval '1 hour' THEN (extract(epoch FROM greatest(registered_at, changed)) * 1000000)::bigint"
+        " ELSE 0 END FROM devices LEFT JOIN (SELECT device, max(until) AS changed FROM device_past"
+        " WHERE until > now() - interval '1 hour' GROUP BY device) AS p ON device = key ORDER BY key"
+    )
     known: dict[str, Mapping[str, Any]] = {"{}": _NO_ATTRIBUTES}
     devices = []
-    for key, name, kind, area, lon, lat, shown_name, text in rows.fetchall():
+    for key, name, kind, area, lon, lat, shown_name, text, since in rows.fetchall():
         attributes = known.get(text)
         if attributes is None:
             attributes = known[text] = orjson.loads(text)
-        devices.append(Device(key, name, intern(kind), intern(area), lon, lat, shown_name, attributes))
+        devices.append(Device(key, name, intern(kind), intern(area), lon, lat, shown_name, attributes, since))
     return devices
 
 
+def load_past(connection: psycopg.Connection, after: int) -> RegistryPast:
+    """What happened to the registry after an instant (µs since 1970)."""
+    registered = connection.execute(
+        "SELECT key, (extract(epoch FROM registered_at) * 1000000)::bigint FROM devices"
+        " WHERE registered_at > timestamptz 'epoch' + %s * interval '1 microsecond'",
+        [after],
+    ).fetchall()
+    former = connection.execute(
+        "SELECT device, (extract(epoch FROM until) * 1000000)::bigint, area, attributes FROM device_past"
+        " WHERE until > timestamptz 'epoch' + %s * interval '1 microsecond' ORDER BY until, device",
+        [after],
+    )
+    return RegistryPast(dict(registered), [Former(*row) for row in former])
+
+
 def find_devices(connection: psycopg.Connection, ids: Collection[str]) -> list[Device]:
-    """The registered ones among ``ids``."""
+    """The registered ones among ``ids``, and since when they are as they are."""
     rows = connection.execute(
-        "SELECT key, id, kind, area, lon, lat, name, attributes FROM devices WHERE id = ANY(%s)", [list(ids)]
+        "SELECT key, id, kind, area, lon, lat, name, attributes, (extract(epoch FROM coalesce("
+        "(SELECT max(until) FROM device_past WHERE device = key), registered_at)) * 1000000)::bigint"
+        " FROM devices WHERE id = ANY(%s)",
+        [list(ids)],
     )
     return list(map(_device, rows))
 
 
 def _device(row: tuple[Any, ...]) -> Device:
     """A device whose kind, area and empty attributes are the same objects for all: there may be a million."""
-    key, name, kind, area, lon, lat, shown_name, attributes = row
-    return Device(key, name, intern(kind), intern(area), lon, lat, shown_name, attributes or _NO_ATTRIBUTES)
+    key, name, kind, area, lon, lat, shown_name, attributes, since = row
+    return Device(key, name, intern(kind), intern(area), lon, lat, shown_name, attributes or _NO_ATTRIBUTES, since)
 
 
 def register(connection: psycopg.Connection, births: Iterable[Birth]) -> list[Device]:
@@ -54,7 +80,7 @@ def register(connection: psycopg.Connection, births: Iterable[Birth]) -> list[De
             "INSERT INTO devices (id, kind, area, lon, lat, name, attributes) VALUES (%s, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (id) DO UPDATE SET area = excluded.area, lon = excluded.lon, lat = excluded.lat,"
             " name = excluded.name, attributes = excluded.attributes, updated_at = now()"
-            " RETURNING key, id, kind, area, lon, lat, name, attributes",
+            " RETURNING key, id, kind, area, lon, lat, name, attributes, (extract(epoch FROM now()) * 1000000)::bigint",
             rows,
             returning=True,
         )

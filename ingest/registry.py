@@ -5,7 +5,7 @@ Pure; ``device_store`` keeps it in SQL.
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,12 +27,36 @@ class Device:
     lat: float | None = None
     name: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    since: int = field(default=0, compare=False)
+    """µs since 1970: when it was registered or changed to this; 0 = that is not said here"""
 
     @property
     def gateway(self) -> str | None:
         """The gateway that may speak for this device in its packs."""
         gateway = self.attributes.get("gateway")
         return gateway if isinstance(gateway, str) else None
+
+
+@dataclass(frozen=True)
+class Former:
+    """What a device was till before an instant."""
+
+    key: int
+    until: int
+    """µs since 1970"""
+    area: str
+    attributes: Mapping[str, Any]
+    """those that vital signs depend on"""
+
+
+@dataclass(frozen=True)
+class RegistryPast:
+    """How the registry differed after an instant from what it is now."""
+
+    registered: Mapping[int, int]
+    """the devices, by key, that were registered after the instant, and when (µs since 1970)"""
+    former: Sequence[Former]
+    """in the order of time"""
 
 
 class Registry:

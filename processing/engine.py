@@ -81,20 +81,50 @@ class Engine:
         self.indicators = tuple(indicators)
         self.domains = tuple(d for d in domains if any(i.domain == d.id for i in indicators))
         self.method_version = method_version(indicators, domains)
+        self._reach = 2 * max((indicator.window for indicator in indicators), default=0) * 1_000_000
 
-    def share(self, other: "Engine") -> None:
-        """Keep the devices together with another engine of the same city, which must be told of the same devices by
-        the same thread; nothing may have been registered here yet."""
-        self.rosters = other.rosters
+    def follow(self, other: "Engine") -> None:
+        """Begin with the devices of another engine of the same city, to be told of them later than that one, by the
+        same thread; nothing may have been registered here yet."""
+        self.rosters = {kind: roster.follower() for kind, roster in other.rosters.items()}
 
-    def register(self, devices: Iterable[Device]) -> None:
-        """Take devices in, new or changed; those of a kind that is not declared are left out."""
+    def register(self, devices: Iterable[Device]) -> tuple[list[Device], list[Device]]:
+        """Take devices in; returns those that are new and those that changed what vital signs depend on.
+
+        Those of a kind that is not declared are left out.
+        """
+        new: list[Device] = []
+        changed: list[Device] = []
+        for kind, members in self._by_kind(devices).items():
+            roster = self.rosters[kind]
+            added, altered = roster.update(members)
+            new += added
+            changed += altered
+            if altered:
+                roster.moved.forget(max(device.since for device in altered) - self._reach)
+        return new, changed
+
+    def withdraw(self, devices: Iterable[Device]) -> None:
+        """Take devices out that are not registered yet, before anything is folded; they count once they are heard."""
+        for kind, members in self._by_kind(devices).items():
+            self.rosters[kind].withdraw(members)
+
+    def expect(self, devices: Iterable[Device]) -> None:
+        """Count devices that are not registered yet once they are heard."""
+        for kind, members in self._by_kind(devices).items():
+            self.rosters[kind].expect(members)
+
+    def remember(self, device: Device, until: int) -> None:
+        """Note where a device stood before an instant (µs), so that readings from then count there."""
+        if device.kind in self.rosters:
+            self.rosters[device.kind].remember(device, until)
+
+    def _by_kind(self, devices: Iterable[Device]) -> dict[str, list[Device]]:
         by_kind: dict[str, list[Device]] = {}
         for device in devices:
             if device.kind in self.rosters:
                 by_kind.setdefault(device.kind, []).append(device)
-        for kind, members in by_kind.items():
-            self.rosters[kind].update(members)
+        return by_kind
 
     def _make_room(self, kind: str) -> None:
         """Let everything that goes by slot be as long as the roster, which another engine may have made longer."""
@@ -113,9 +143,10 @@ class Engine:
         if not len(roster):
             return
         self._make_room(kind)
+        if not is_refusal(batch.stream):
+            roster.welcome(batch.device)
         slot = roster.slots(batch.device)
-        area = np.where(slot >= 0, roster.area[np.maximum(slot, 0)], -1).astype(np.int32)
-        rows = Rows(batch, slot, area)
+        rows = Rows(batch, slot, roster.areas(slot, batch.time))
         for indicator in self.indicators:
             tracker = self._trackers[indicator.id]
             if isinstance(tracker, SensingTracker) and kind in indicator.observed:

@@ -12,13 +12,14 @@ import psycopg
 from devices.kinds import kinds
 from ingest.batch import Batch
 from ingest.database import connect
-from ingest.device_store import load_devices
+from ingest.device_store import load_devices, load_past
 from ingest.intake import Committed
 from processing.baseline_store import prepare
 from processing.engine import Engine, Snapshot
 from processing.marks import Marks
 from processing.method import baselines_of
 from processing.policy import Policy, same_measures
+from processing.registrations import remember
 from processing.restore import read_horizon
 from processing.settling import LATENESS, Settler, full_minute
 from processing.trackers import stream_windows
@@ -47,15 +48,14 @@ class LiveState:
     def empty(cls, make: MakeEngine, policy: Policy, now: int) -> "LiveState":
         """Nothing was heard yet at ``now`` (µs)."""
         state = cls(make(policy), Gate(), Settler(make(policy), full_minute(now)), Marks(), Visibility())
-        state.settler.engine.share(state.engine)
+        state.settler.engine.follow(state.engine)
         return state
 
     def absorb(self, committed: Committed, due: int) -> None:
         """Take in what was committed, for the tick at ``due`` (µs); what was restored is not counted twice."""
-        self.engine.register(committed.devices)
-        for settler in self._settlers:
-            if settler.engine.rosters is not self.engine.rosters:
-                settler.register(committed.devices)
+        new, changed = self.engine.register(committed.devices)
+        for settler in self._settlers if new or changed else ():
+            settler.register(new, changed)
         if committed.transaction and self.seen.shows(committed.transaction):
             return
         for batch in map(self.marks.good, committed.batches):
@@ -129,10 +129,12 @@ def restored_state(
         if not same_measures(before.indicators, policy.indicators):
             state.outgoing = Settler(make(before), settled)
         engines = [state.engine, *(settler.engine for settler in state._settlers)]
-        for engine in engines[1:]:
-            engine.share(state.engine)
-        state.engine.register(devices)
         windows = stream_windows([indicator for engine in engines for indicator in engine.indicators])
+        state.engine.register(devices)
+        past = load_past(connection, settled - 2 * max(windows.values(), default=0) * 1_000_000)
+        remember(state.engine, devices, past, now)
+        for settler in state._settlers:
+            settler.follow(state.engine, devices, past)
         for kind in kinds().values():
             members = [device for device in devices if device.kind == kind.id]
             # what the settler looks back on, the present looks back on as well: one reading serves them all

@@ -10,10 +10,11 @@ import psycopg
 
 from devices.kinds import kinds
 from ingest.batch import Batch
-from ingest.device_store import load_devices
+from ingest.device_store import load_devices, load_past
 from processing.baseline_store import prepare
 from processing.engine import Engine, Snapshot
 from processing.method import baselines_of
+from processing.registrations import Registrations, rewind
 from processing.restore import read_horizon, read_span
 from processing.trackers import stream_windows
 from processing.windows import MINUTE
@@ -28,30 +29,40 @@ def recompute(
 
     Whoever stops before the end must close the iterator; the connection is read by a thread of its own.
     """
-    engine = engine_at(connection, new_engine, first)
+    engine, registrations = _begin(connection, new_engine, first)
     prepare(connection, engine.usual, baselines_of(engine.indicators), first, first)
     yield engine.evaluate(first)
     minute = first
     with ReadAhead(_spans(connection, engine, first, last)) as spans:
         for span in spans:
             for batches in span.by_minute():
+                minute += MINUTE
+                engine.register(registrations.due(minute))
                 for batch in batches:
                     engine.fold(batch)
-                minute += MINUTE
                 yield engine.evaluate(minute)
 
 
 def engine_at(connection: psycopg.Connection, new_engine: Callable[[], Engine], instant: int) -> Engine:
     """An engine that holds everything observed up to ``instant`` (µs) on which later vital signs depend."""
+    return _begin(connection, new_engine, instant)[0]
+
+
+def _begin(
+    connection: psycopg.Connection, new_engine: Callable[[], Engine], instant: int
+) -> tuple[Engine, Registrations]:
+    """The engine at an instant (µs), and what happened to the registry since."""
     engine = new_engine()
+    windows = stream_windows(engine.indicators)
     devices = load_devices(connection)
     engine.register(devices)
-    windows = stream_windows(engine.indicators)
+    past = load_past(connection, instant - 2 * max(windows.values(), default=0) * 1_000_000)
+    registrations = rewind(engine, devices, past, instant)
     for kind in kinds().values():
         members = [device for device in devices if device.kind == kind.id]
         for batch in read_horizon(connection, kind, members, windows, instant, instant):
             engine.fold(batch)
-    return engine
+    return engine, registrations
 
 
 def longest_window(engine: Engine) -> int:

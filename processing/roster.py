@@ -11,30 +11,62 @@ from ingest.registry import Device
 from processing import kernels
 from processing.expressions import Needs
 from processing.method import SHORTEST_STALE, STALE_AFTER_INTERVALS
-from processing.standing import enlarged, rolled_up
+from processing.moved import Moved
+from processing.standing import Instants, Labels, enlarged, rolled_up
 
 FIRST_CAPACITY = 64
 NOT_EXPECTED = -1
 """reach of a class that lacks a field"""
+NOT_REGISTERED = -2
+"""area label of a slot whose device is not there yet"""
 
 _Class = tuple[frozenset[str] | None, int]
+
+
+class Numbering:
+    """Which slot a device has, and which class; rosters of the same devices at different times share it."""
+
+    def __init__(self) -> None:
+        self.ids = Texts()
+        self.slot_of_key: NDArray[np.int32] = np.empty(0, np.int32)
+        self.classes: dict[_Class, int] = {}
+        self.room = 0
+        """slots that arrays should have room for"""
+
+    def slot(self, device: Device) -> int:
+        """The slot of a device, a new one for one that is new."""
+        slot = int(self.slot_of_key[device.key])
+        if slot < 0:
+            slot = self.slot_of_key[device.key] = len(self.ids)
+            self.ids.append(device.id)
+        return slot
+
+    def make_room(self, keys: int) -> None:
+        """Let there be a place for every key below ``keys``."""
+        if keys > len(self.slot_of_key):
+            self.slot_of_key = enlarged(self.slot_of_key, max(keys, len(self.slot_of_key) * 5 // 4), -1)
 
 
 class Roster:
     """All registered devices of one kind; a device keeps its slot for ever.
 
     Devices with the same equipment and the same interval are one class: a city has a million devices, and few classes.
+    A roster of the past also knows devices that are not registered yet: they are awaited, and there from the moment
+    something of theirs is heard.
     """
 
-    def __init__(self, kind: Kind, areas: dict[str, int]) -> None:
+    def __init__(self, kind: Kind, areas: dict[str, int], numbering: Numbering | None = None) -> None:
         """``areas``: label of each area code."""
         self.kind = kind
         self._areas = areas
-        self._classes: dict[_Class, int] = {}
+        self._numbering = numbering or Numbering()
+        self._classes = self._numbering.classes
         self._members: NDArray[np.int64] = np.zeros((0, len(areas)), np.int64)
         self._reaches: dict[Needs, NDArray[np.int64]] = {}
-        self._slot_of_key: NDArray[np.int32] = np.empty(0, np.int32)
-        self.ids = Texts()
+        self._awaited: dict[int, Device] = {}
+        self.ids = self._numbering.ids
+        self.moved = Moved()
+        """where devices stood before"""
         self.places: NDArray[np.void] = np.empty(0, kernels.PLACE)
         """kernels.PLACE by slot"""
         self.moves = 0
@@ -45,9 +77,18 @@ class Roster:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def follower(self) -> "Roster":
+        """A roster of the same devices that goes its own way from here; their numbers stay the same in both."""
+        other = Roster(self.kind, self._areas, self._numbering)
+        other._members = self._members.copy()
+        other._awaited = self._awaited.copy()
+        other.places = self.places.copy()
+        return other
+
     @property
     def capacity(self) -> int:
         """Length of the arrays by slot; places beyond the last device have no area."""
+        self._fit()
         return len(self.places)
 
     @property
@@ -61,41 +102,85 @@ class Roster:
         """µs after which each slot's reading no longer counts."""
         return self.reach(())[self.places["group"]] if self._classes else np.empty(0, np.int64)
 
-    def update(self, devices: Iterable[Device]) -> None:
-        """Register or change devices of this kind.
+    def update(self, devices: Iterable[Device]) -> tuple[list[Device], list[Device]]:
+        """Register or change devices of this kind; returns those that are new and those that stood elsewhere or were
+        of another class, each as it is now.
 
         An area the city does not have leaves a device without label, and so does being retired: nobody expects it.
         """
         latest = {device.key: device for device in devices}
         if not latest:
-            return
+            return [], []
         changed = list(latest.values())
-        keys = 1 + max(latest)
-        if keys > len(self._slot_of_key):
-            self._slot_of_key = enlarged(self._slot_of_key, max(keys, len(self._slot_of_key) * 5 // 4), -1)
-        known = len(self.ids)
-        slots = np.array([self._place(device) for device in changed], np.int32)
-        if len(self.ids) > self.capacity:  # by a quarter at least, so that growth stays cheap
-            capacity = max(len(self.ids), self.capacity * 5 // 4, FIRST_CAPACITY)
-            self.places = enlarged(self.places, capacity, (-1, 0))
+        slots = self._slots_for(changed)
         placed = np.empty(len(changed), kernels.PLACE)
         placed["area"] = [self._label(device) for device in changed]
         placed["group"] = [self._class(device) for device in changed]
-        differs = self.places[slots] != placed
-        differs[slots >= known] = True
-        if differs.any():
-            self._count(self.places[slots[slots < known]], -1)
-            self._count(placed, 1)
-            self.moves += bool(differs[slots < known].any())
-            self.changes += 1
-            self.places[slots] = placed
+        before = self.places[slots]
+        new = before["area"] == NOT_REGISTERED
+        differs = (before != placed) & ~new
+        if not (new.any() or differs.any()):
+            return [], []
+        for i in np.flatnonzero(differs & (before["area"] != placed["area"])).tolist():
+            self.moved.note(int(slots[i]), changed[i].since, int(before["area"][i]))
+        self._count(before, -1)
+        self._count(placed, 1)
+        self.moves += bool(differs.any())
+        self.changes += 1
+        self.places[slots] = placed
+        for key in latest if self._awaited else ():
+            self._awaited.pop(key, None)
+        return [changed[i] for i in np.flatnonzero(new)], [changed[i] for i in np.flatnonzero(differs)]
 
-    def _place(self, device: Device) -> int:
-        slot = int(self._slot_of_key[device.key])
-        if slot < 0:
-            slot = self._slot_of_key[device.key] = len(self.ids)
-            self.ids.append(device.id)
-        return slot
+    def withdraw(self, devices: Iterable[Device]) -> None:
+        """Take devices out again that were not registered yet; they are awaited, as they were at first."""
+        asked = list(devices)
+        slots = self.slots(np.array([device.key for device in asked], np.int32))
+        there = [device for device, slot in zip(asked, slots.tolist(), strict=True) if slot >= 0]
+        slots = slots[slots >= 0]
+        self._count(self.places[slots], -1)
+        self.places[slots] = np.array((NOT_REGISTERED, 0), kernels.PLACE)
+        self.changes += bool(there)
+        self.expect(there)
+
+    def expect(self, devices: Iterable[Device]) -> None:
+        """Await devices that are not registered yet: they are there once they are heard, or are registered."""
+        awaited = {device.key: device for device in devices}
+        self._slots_for(list(awaited.values()))
+        self._awaited |= awaited
+
+    def welcome(self, keys: NDArray[np.int32]) -> None:
+        """Register those that were awaited; ``keys``: whose readings have come."""
+        if not self._awaited:
+            return
+        slots = self.slots(keys)
+        new = keys[(slots >= 0) & (self.places["area"][slots] == NOT_REGISTERED)]
+        self.update([self._awaited[key] for key in np.unique(new).tolist() if key in self._awaited])
+
+    def areas(self, slots: Labels, time: Instants) -> Labels:
+        """Area label of each slot (-1 = skip) at the time of a reading of its own (µs)."""
+        label = np.where(slots >= 0, self.area[np.maximum(slots, 0)], -1).astype(np.int32)
+        return self.moved.correct(slots, time, label)
+
+    def remember(self, device: Device, until: int) -> None:
+        """Note where a device stood before an instant (µs)."""
+        slot = int(self.slots(np.array([device.key], np.int32))[0])
+        if slot >= 0:
+            self.moved.note(slot, until, self._label(device))
+
+    def _slots_for(self, devices: list[Device]) -> NDArray[np.int32]:
+        """The slots of devices, with room for all of them."""
+        numbering = self._numbering
+        numbering.make_room(1 + max((device.key for device in devices), default=-1))
+        slots = np.array([numbering.slot(device) for device in devices], np.int32)
+        if len(numbering.ids) > numbering.room:  # by a quarter at least, so that growth stays cheap
+            numbering.room = max(len(numbering.ids), numbering.room * 5 // 4, FIRST_CAPACITY)
+        self._fit()
+        return slots
+
+    def _fit(self) -> None:
+        """Have a place for every number, also for those that another roster has given."""
+        self.places = enlarged(self.places, self._numbering.room, (NOT_REGISTERED, 0))
 
     def _label(self, device: Device) -> int:
         retired = device.attributes.get("retired") is True
@@ -105,8 +190,9 @@ class Roster:
         measures = device.attributes.get("measures")
         name = None if measures is None else frozenset(measures), stale_after(self.kind, device)
         number = self._classes.setdefault(name, len(self._classes))
-        if number == len(self._members):
-            self._members = np.concatenate((self._members, np.zeros((1, len(self._areas)), np.int64)))
+        if number >= len(self._members):
+            more = np.zeros((number + 1 - len(self._members), len(self._areas)), np.int64)
+            self._members = np.concatenate((self._members, more))
         return number
 
     def _count(self, places: NDArray[np.void], sign: int) -> None:
@@ -115,8 +201,11 @@ class Roster:
 
     def slots(self, keys: NDArray[np.int32]) -> NDArray[np.int32]:
         """Slot of each registry key, -1 where it is none of this kind."""
-        known = keys < len(self._slot_of_key)
-        result: NDArray[np.int32] = np.where(known, self._slot_of_key[np.where(known, keys, 0)], -1).astype(np.int32)
+        slot_of_key = self._numbering.slot_of_key
+        known = keys < len(slot_of_key)
+        if not len(slot_of_key):
+            return np.full(len(keys), -1, np.int32)
+        result: NDArray[np.int32] = np.where(known, slot_of_key[np.where(known, keys, 0)], -1).astype(np.int32)
         return result
 
     def reach(self, needs: Needs) -> NDArray[np.int64]:
@@ -124,6 +213,8 @@ class Roster:
 
         A device that does not say what it measures has all fields of its kind.
         """
+        if not self._classes:
+            return np.array([NOT_EXPECTED], np.int64)
         reach = self._reaches.get(needs)
         if reach is None or len(reach) < len(self._classes):
             reach = np.array([_reach(measures, stale, needs) for measures, stale in self._classes], np.int64)
@@ -139,7 +230,8 @@ class Roster:
 
     def expected(self, needs: Needs, parents: NDArray[np.int32]) -> NDArray[np.int64]:
         """How many devices every area expects, those of its parts included; ``parents``: label of its parent."""
-        return rolled_up(self._members[self.reach(needs) >= 0].sum(axis=0), parents)
+        reach = self.reach(needs)[: len(self._members)]
+        return rolled_up(self._members[reach >= 0].sum(axis=0), parents)
 
 
 def _reach(measures: frozenset[str] | None, stale: int, needs: Needs) -> int:

@@ -10,11 +10,12 @@ source is silent. A reading that arrives for a settled minute is late: it is fol
 minutes it touches are to be recomputed from the database.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ingest.batch import Batch
-from ingest.registry import Device
+from ingest.registry import Device, RegistryPast
 from processing.engine import Engine, Snapshot
+from processing.registrations import Registrations, rewind
 from processing.windows import MINUTE, Gate
 
 LATENESS = MINUTE
@@ -27,6 +28,7 @@ class Settler:
     def __init__(self, engine: Engine, settled: int, lateness: int = LATENESS) -> None:
         """``engine`` holds everything observed up to ``settled``, a full minute in µs since 1970."""
         self.engine = engine
+        self._registrations = Registrations()
         self._gate = Gate()
         self._lateness = lateness
         self._late_from: int | None = None
@@ -40,9 +42,25 @@ class Settler:
         """Readings that wait for their minute."""
         return len(self._gate)
 
-    def register(self, devices: Iterable[Device]) -> None:
-        """Take devices in, new or changed."""
-        self.engine.register(devices)
+    def follow(self, engine: Engine, devices: Sequence[Device], past: RegistryPast) -> None:
+        """Begin with the devices of the engine of the present, which holds ``devices``, as they were at ``settled``;
+        nothing may have been registered here yet. ``past``: as for ``rewind``."""
+        self.engine.follow(engine)
+        self._registrations = rewind(self.engine, devices, past, self.settled)
+
+    def register(self, new: Iterable[Device], changed: Iterable[Device] = ()) -> None:
+        """Take devices in that were registered or changed at their ``since``; they count from their minute on.
+
+        One that is told of only after its minute was settled reopens it, as a late reading does.
+        """
+        fresh, altered = list(new), list(changed)
+        ahead = [device for device in (*fresh, *altered) if device.since > self.settled]
+        self.engine.expect(device for device in fresh if device.since > self.settled)
+        self._registrations.put(ahead)
+        for told in self.engine.register(device for device in (*fresh, *altered) if device.since <= self.settled):
+            for device in told:
+                if device.since:
+                    self._reopen(device.since)
 
     def restore(self, batch: Batch) -> None:
         """Take in what was stored before: what was observed up to ``settled`` is no news, and not late."""
@@ -56,8 +74,10 @@ class Settler:
         if late is not None and len(late):
             self.engine.fold(late)
             self.late += len(late)
-            earliest = int(late.time.min())
-            self._late_from = earliest if self._late_from is None else min(self._late_from, earliest)
+            self._reopen(int(late.time.min()))
+
+    def _reopen(self, since: int) -> None:
+        self._late_from = since if self._late_from is None else min(self._late_from, since)
 
     def due(self, now: int) -> int | None:
         """The next minute to settle, if the watermark has passed it at ``now`` (µs)."""
@@ -66,6 +86,7 @@ class Settler:
 
     def settle(self, minute: int) -> Snapshot:
         """The final vital signs of ``minute``, which must be due."""
+        self.engine.register(self._registrations.due(minute))
         for batch in self._gate.release(minute):
             self.engine.fold(batch)
         self.settled = minute

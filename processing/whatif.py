@@ -122,8 +122,8 @@ class _Part(Engine):
         self._keys = keys
         super().__init__(areas, parents, kinds(), policy.indicators, policy.domains)
 
-    def register(self, devices: Iterable[Device]) -> None:
-        super().register(device for device in devices if device.key in self._keys)
+    def register(self, devices: Iterable[Device]) -> tuple[list[Device], list[Device]]:
+        return super().register(device for device in devices if device.key in self._keys)
 
 
 def _wanted(

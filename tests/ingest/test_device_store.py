@@ -7,8 +7,8 @@ import pytest
 
 from ingest.birth import Birth
 from ingest.database import connect
-from ingest.device_store import find_devices, load_devices, register, set_status
-from ingest.registry import Device, Registry
+from ingest.device_store import find_devices, load_devices, load_past, register, set_status
+from ingest.registry import Device, Former, Registry
 
 STREET = "310104003"
 
@@ -31,7 +31,7 @@ def test_births_become_devices_with_keys_of_their_own(connection: psycopg.Connec
     one, other = register(connection, [birth("a"), full])
     assert one.key != other.key
     assert other == Device(other.key, "b", "parking_bay", STREET, 121.4, 31.2, "Bay ä", attributes)
-    assert load_devices(connection) == [one, other]
+    assert list(load_devices(connection)) == [one, other]
 
 
 def test_a_later_birth_changes_the_device_and_keeps_its_key(connection: psycopg.Connection) -> None:
@@ -44,6 +44,24 @@ def test_a_later_birth_changes_the_device_and_keeps_its_key(connection: psycopg.
 def test_of_several_births_of_one_device_the_last_counts(connection: psycopg.Connection) -> None:
     (device,) = register(connection, [birth("a", name="first"), birth("a", name="last")])
     assert device.name == "last"
+
+
+def test_what_a_device_was_is_kept_when_it_changes_what_vital_signs_depend_on(connection: psycopg.Connection) -> None:
+    (first,) = register(connection, [birth("a", attributes={"measures": ["status"], "colour": "red"})])
+    register(connection, [birth("a", name="another", attributes={"measures": ["status"], "colour": "blue"})])
+    set_status(connection, {"a": "online"})
+    assert load_past(connection, 0).former == []
+    (moved,) = register(connection, [birth("a", area="310104004", attributes={"measures": ["status"]})])
+    (retired,) = register(connection, [birth("a", area="310104004", attributes={"retired": True})])
+    past = load_past(connection, first.since)
+    assert past.former == [
+        Former(first.key, moved.since, STREET, {"measures": ["status"]}),
+        Former(first.key, retired.since, "310104004", {"measures": ["status"]}),
+    ]
+    assert load_past(connection, moved.since).former == past.former[1:]
+    assert load_past(connection, first.since - 1).registered == {first.key: first.since}
+    assert load_past(connection, first.since).registered == {}
+    assert [load_devices(connection)[0].since, find_devices(connection, ["a"])[0].since] == [retired.since] * 2
 
 
 def test_no_births_are_no_work(connection: psycopg.Connection) -> None:
