@@ -17,6 +17,7 @@ from api.metrics import Measured, Metrics
 from api.routes import ROUTERS, health, page
 from api.services import Services, authorised
 from api.subscriber import Subscriber
+from api.transit import Routes
 from api.whatif import Runs
 from devices.kinds import kinds, streams
 from devices.topics import Topics
@@ -42,6 +43,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         metrics=metrics,
         keyring=Keyring(config.api_keys),
         whatif=Runs(config.database_url, config.city, config.retention, config.max_whatifs, config.whatif_deadline),
+        routes=Routes(config.database_url, config.city),
         kinds=kinds(),
         streams=streams(),
     )

@@ -14,6 +14,7 @@ from api.live import Hub
 from api.metrics import Metrics
 from api.problems import Problem, not_found, unavailable
 from api.subscriber import Subscriber
+from api.transit import Routes
 from api.whatif import Runs
 from devices.city import Area, City
 from devices.contract import Kind, Stream, shown
@@ -30,6 +31,7 @@ class Services:
     metrics: Metrics
     keyring: Keyring
     whatif: Runs
+    routes: Routes
     kinds: Mapping[str, Kind]
     streams: Mapping[str, Stream]
 

@@ -1,9 +1,11 @@
 """SQL of the policies: every one that was ever in force is kept, and from when on each was."""
 
+from functools import lru_cache
+
 import psycopg
 
 from devices.units import EPOCH, MICROSECOND, format_instant
-from processing.policy import Policy, PolicyError, parse, write
+from processing.policy import SHIPPED, Policy, PolicyError, parse, write
 
 Recorded = tuple[int, str, Policy | None]
 """µs since 1970 from which on it was in force, version, and the policy; None where this program cannot make it: the
@@ -38,6 +40,20 @@ def load_changes(connection: psycopg.Connection) -> list[Recorded]:
     return [((at - EPOCH) // MICROSECOND, version, made[version]) for at, version, _ in rows]
 
 
+def policy_at(connection: psycopg.Connection, at: int) -> Policy:
+    """The policy in force at an instant (µs since 1970), for one before the first record the first.
+
+    The shipped one where none is on record, or where this program cannot make it.
+    """
+    row = connection.execute(
+        "SELECT p.version, p.text FROM policy_changes c JOIN policies p USING (version)"
+        " ORDER BY c.at <= %(at)s DESC, CASE WHEN c.at <= %(at)s THEN c.at END DESC, c.at LIMIT 1",
+        {"at": format_instant(at)},
+    ).fetchone()
+    return (_remade(*row) if row else None) or SHIPPED
+
+
+@lru_cache(16)
 def _remade(version: str, text: str) -> Policy | None:
     try:
         policy = parse(text)

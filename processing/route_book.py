@@ -115,6 +115,11 @@ class RouteBook:
         elif any(row.stream == batch.stream.name for row in self.indicators):
             self._take_calls(batch, slot)
 
+    def close(self) -> None:
+        """Put together what was taken in, so that several threads may look at it."""
+        for part in ("tree", "calls", "ways"):
+            getattr(self, part)
+
     @cached_property
     def tree(self) -> Tree:
         """The routes and their stops; nothing may be taken in any more."""
@@ -124,7 +129,7 @@ class RouteBook:
     def calls(self) -> Calls:
         """All arrivals."""
         none = np.empty(0, np.int64)
-        parts = self._calls or [Calls(none, none, none, none, none, self._no_columns())]
+        parts, self._calls = self._calls or [Calls(none, none, none, none, none, self._no_columns())], []
         return Calls(
             time=np.concatenate([part.time for part in parts]),
             slot=np.concatenate([part.slot for part in parts]),
@@ -156,6 +161,7 @@ class RouteBook:
         if self.speed is None or not self._places:
             return Ways(none.astype(np.int32), none, none.astype(float), none.astype(float), none, none.astype(bool))
         slot, time, seq, working, point = (np.concatenate(parts) for parts in zip(*self._places, strict=True))
+        self._places = []
         length, panes = pane_of(self.speed) * _SECOND, self.speed.window // pane_of(self.speed)
         size = len(self.heard)
         newest, offset = np.full(size, -1, np.int64), np.zeros((size, panes), np.uint32)
