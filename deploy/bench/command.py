@@ -13,6 +13,7 @@ from deploy.bench import machine
 from deploy.bench.fold import fold
 from deploy.bench.freshness import freshness
 from deploy.bench.ingest import packs, singles
+from deploy.bench.recompute import recompute
 from deploy.bench.report import write
 from deploy.bench.results import Result, table
 from deploy.bench.scale import scale as scale_curve
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "freshness": freshness,
     "scale": scale_curve,
     "startup": startup,
+    "recompute": recompute,
 }
 
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "performance.md"
 PICTURES = Path("pictures") / "performance"
 BEGIN, END = "<!-- measured: written by `cityvitals bench --report` -->", "<!-- measured: end -->"
-ORDER = ("singles", "packs", "fold", "tick", "freshness", "scale", "startup")
+ORDER = ("singles", "packs", "fold", "tick", "freshness", "scale", "startup", "recompute")
 TITLES = {
     "singles": "Single readings",
     "packs": "Packs of 100 readings",
@@ -25,6 +25,7 @@ TITLES = {
     "freshness": "Freshness",
     "scale": "Scale",
     "startup": "Start-up",
+    "recompute": "Recompute",
 }
 
 Found = dict[str, Any]
