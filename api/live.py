@@ -28,9 +28,10 @@ from functools import cached_property
 import orjson
 
 from api import vitals
+from api.pages import Page, changes, page_of
 from api.snapshot import Snapshot
 from api.times import from_micros, micros, rfc3339
-from api.vitals import Changes, Document, Tick
+from api.vitals import Changes, Tick
 from devices.city import City
 from devices.units import parse_instant
 
@@ -44,10 +45,10 @@ Selection = frozenset[str]
 
 @dataclass(frozen=True)
 class Output:
-    """One tick as the broker brought it: the closing message and the documents published since the one before."""
+    """One tick as the broker brought it: the closing message and the pages published since the one before."""
 
     tick: Tick
-    documents: Mapping[str, tuple[Document, bytes]]
+    pages: Mapping[str, Page]
     retained: bool = False
 
 
@@ -98,8 +99,8 @@ class Hub:
         self.closed = False
         self.version = 0
         at = rfc3339(now(), city.timezone)
-        unheard = {a.code: vitals.unheard(a.code, a.level, a.name, at) for a in city.areas}
-        self.snapshot = Snapshot(Tick(0, at, micros(now()), "", {}), unheard, {}, silent=True)
+        unheard = {a.code: page_of(vitals.unheard(a.code, a.level, a.name, at)) for a in city.areas}
+        self.snapshot = Snapshot(Tick(0, at, micros(now()), "", {}), unheard, silent=True)
 
     @property
     def age(self) -> float:
@@ -122,9 +123,8 @@ class Hub:
             if output.tick.number < self.snapshot.tick.number and self.age < self._silent_after:
                 return
         self._heard = max(self._heard, self._monotonic() - age)
-        documents, published = self._completed(output)
-        fresh = Snapshot(output.tick, documents, published)
-        if fresh.etag == self.snapshot.etag and documents == self.snapshot.documents:
+        fresh = Snapshot(output.tick, self._completed(output))
+        if fresh.same_as(self.snapshot):
             return  # the retained copy of a tick that came live, or the other way round
         self._swap(self._silenced(fresh) if age > self._silent_after else fresh)
 
@@ -189,8 +189,7 @@ class Hub:
             return self.snapshot.document(code)
         fragment = self._fragments.get((position, code))
         if fragment is None:
-            body = orjson.dumps(vitals.part(self.snapshot.documents[code], changed))
-            fragment = self._fragments[position, code] = body
+            fragment = self._fragments[position, code] = self.snapshot.pages[code].part(changed)
         return fragment
 
     def _changes_since(self, position: int) -> dict[str, Changes]:
@@ -201,29 +200,28 @@ class Hub:
                     changed[code] = vitals.merged(changed[code], names) if code in changed else names
         return changed
 
-    def _completed(self, output: Output) -> tuple[dict[str, Document], dict[str, bytes]]:
-        """Documents of all areas as of this tick; one that did not come is the last known, aged."""
-        documents: dict[str, Document] = {}
-        published: dict[str, bytes] = {}
+    def _completed(self, output: Output) -> dict[str, Page]:
+        """Pages of all areas as of this tick; one that did not come is the last known, aged."""
+        pages: dict[str, Page] = {}
         tick = output.tick
         for code in self._order:
-            document, raw = output.documents.get(code, (None, b""))
-            if document is not None and document["at"] == tick.at:
-                documents[code], published[code] = document, raw
+            page = output.pages.get(code)
+            if page is not None and page.at == tick.at:
+                pages[code] = page
                 continue
-            last = document or self.snapshot.documents[code]
-            older_by = max(0.0, (tick.at_micros - parse_instant(last["at"])) / 1e6)
-            documents[code] = vitals.restamped(last, tick.number, tick.at, older_by)
-        return documents, published
+            last = page or self.snapshot.pages[code]
+            older_by = max(0.0, (tick.at_micros - parse_instant(last.at)) / 1e6)
+            pages[code] = page_of(vitals.restamped(last.document, tick.number, tick.at, older_by))
+        return pages
 
     def _silenced(self, snapshot: Snapshot) -> Snapshot:
         noticed = self._now()
         tick = snapshot.tick
         at = rfc3339(max(noticed, from_micros(tick.at_micros)), self._city.timezone)
         older_by = max(0.0, (micros(noticed) - tick.at_micros) / 1e6)
-        documents = {code: vitals.silenced(document, at, older_by) for code, document in snapshot.documents.items()}
+        silenced = {c: page_of(vitals.silenced(p.document, at, older_by)) for c, p in snapshot.pages.items()}
         silent = Tick(tick.number, at, parse_instant(at), tick.method_version, tick.pipeline, tick.alarms)
-        return Snapshot(silent, documents, {}, silent=True)
+        return Snapshot(silent, silenced, silent=True)
 
     def _swap(self, fresh: Snapshot) -> None:
         before = self.snapshot
@@ -232,9 +230,9 @@ class Hub:
         self.version += 1
         whole = before.silent or fresh.silent
         changed: dict[str, Changes] = {}
-        for code, document in fresh.documents.items():
+        for code, page in fresh.pages.items():
             due = (self.version + self._order[code]) % WHOLE_EVERY == 0
-            names = None if whole or due else vitals.changes(before.documents[code], document)
+            names = None if whole or due else changes(before.pages[code], page)
             if names is None or names:
                 changed[code] = names
         self._steps.append(_Step(self.version, fresh.tick.number, changed))

@@ -37,7 +37,7 @@ async def from_tick(services: Services, area: str) -> Known:
     version = snapshot.tick.method_version
     if not version:
         raise unavailable("no_tick", "no tick was seen yet, so there is nothing to explain; try again shortly")
-    document = snapshot.documents[area]
+    document = snapshot.read(area)
     tables = await _tables(services, version)
     indices = {
         index: Judged(v["value"], v["score"], v["coverage"], v["freshness"], v["reason"])

@@ -1,4 +1,4 @@
-"""The vital signs of all areas at one tick, with the bytes that are asked for most made once and shared."""
+"""The vital signs of all areas at one tick, with what is asked for most made once and shared."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,19 +6,16 @@ from dataclasses import dataclass, field
 import orjson
 
 from api import vitals
+from api.pages import Page, indices
 from api.vitals import Document, Tick
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A consistent state: every document says ``tick`` and ``at`` of the tick (of the silence, once silent).
-
-    ``published`` holds the documents as they came from the broker, for those that were not changed here.
-    """
+    """A consistent state: every page says ``tick`` and ``at`` of the tick (of the silence, once silent)."""
 
     tick: Tick
-    documents: Mapping[str, Document]
-    published: Mapping[str, bytes] = field(repr=False)
+    pages: Mapping[str, Page] = field(repr=False)
     silent: bool = False
     _bodies: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
@@ -29,9 +26,15 @@ class Snapshot:
 
     def document(self, area: str) -> bytes:
         """The JSON of one area."""
-        if (raw := self.published.get(area)) is not None:
-            return raw
-        return self._made(area, lambda: orjson.dumps(self.documents[area]))
+        return self.pages[area].raw
+
+    def read(self, area: str) -> Document:
+        """What is said of one area."""
+        return self.pages[area].document
+
+    def same_as(self, other: "Snapshot") -> bool:
+        """Whether both say the same."""
+        return self.etag == other.etag and all(page.raw == other.pages[area].raw for area, page in self.pages.items())
 
     def level(self, level: str, index: str | None = None) -> bytes:
         """The JSON of the compact list of a level, with all indices or one of those that there are."""
@@ -39,10 +42,10 @@ class Snapshot:
 
     def indices(self) -> dict[str, str]:
         """Every index id that some area has, with its unit."""
-        return {i: str(v.get("unit") or "") for doc in self.documents.values() for i, v in vitals.values(doc)}
+        return indices(self.pages.values())
 
     def _list_of(self, level: str, index: str | None) -> bytes:
-        documents = [document for document in self.documents.values() if document["level"] == level]
+        documents = [page.document for page in self.pages.values() if page.level == level]
         if index is None:
             items = [vitals.compact(document) for document in documents]
         else:

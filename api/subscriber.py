@@ -5,9 +5,9 @@ thread of its own has the event loop take over the whole. Commands go out on the
 
     paho's thread ──put──▶ newest tick, one place ──take──▶ handing over ──▶ event loop
 
-Documents are decoded as they come, while the pipeline still sends the others. A tick that comes while the one before
-is not taken over yet waits in that one place, undecoded, and gives it up to the next: a process that is short of time
-skips ticks, and is never more than one behind.
+Documents are cut into pages as they come, while the broker still sends the others. A tick that comes while the one
+before is not taken over yet waits in that one place, as it came, and gives it up to the next: a process that is short
+of time skips ticks, and is never more than one behind.
 
 Output is taken at QoS 0: a tick that is lost is replaced by the next one a second later, and a broker that holds
 old ticks for a slow reader helps nobody.
@@ -28,9 +28,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from api import vitals
 from api.live import Output
-from api.vitals import Document, OutputError, Tick
+from api.pages import Page, read_page
+from api.vitals import OutputError, Tick
 from devices.publisher import Server
 from devices.topics import ROOT, Topics
+from ingest.broker_client import BrokerClient
 
 KEEPALIVE_S = 15
 CLOSE_WAIT_S = 0.3
@@ -40,8 +42,6 @@ MAX_QUEUED_COMMANDS = 1000
 
 log = logging.getLogger(__name__)
 
-Decoded = tuple[Document, bytes]
-
 
 class Subscriber:
     """Brings ticks to ``deliver`` on the event loop; reconnects by itself for as long as it is open."""
@@ -50,13 +50,14 @@ class Subscriber:
         self._server = Server.parse(url)
         self._topics, self._deliver = topics, deliver
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._gathered: dict[str, bytes | Decoded] = {}
+        self._gathered: dict[str, bytes | Page] = {}
+        self._pages: dict[str, Page] = {}
         self._behind = False
         self._waiting: _Received | None = None
         self._changed = threading.Condition()
         self._closed = False
         self._handing_over = threading.Thread(target=self._hand_over_ticks, name="ticks", daemon=True)
-        self._output_prefix = f"{ROOT}/{topics.city}/out/"
+        self._output_prefix = f"{ROOT}/{topics.city}/out/".encode()
         self._connected = threading.Event()
         self._kept_came = False
         self.refused = 0
@@ -107,13 +108,12 @@ class Subscriber:
             self._client.publish(self._topics.command(name), payload, qos=1)
 
     def _make_client(self) -> mqtt.Client:
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        client = BrokerClient(CallbackAPIVersion.VERSION2, receive=self._receive, protocol=mqtt.MQTTv5)
         client.connect_timeout = 3.0
         client.reconnect_delay_set(min_delay=1, max_delay=5)
         client.max_queued_messages_set(MAX_QUEUED_COMMANDS)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
         if self._server.user is not None:
             client.username_pw_set(self._server.user, self._server.password)
         if self._server.tls:
@@ -138,28 +138,26 @@ class Subscriber:
         self._connected.clear()
         log.info("disconnected from the broker at %s: %s", self._server, code)
 
-    def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+    def _receive(self, topic: bytes, payload: bytes, _mid: int, _qos: int, retain: bool, *_: object) -> None:
         try:
-            self._take(message)
-        except OutputError as error:
+            self._take(topic.removeprefix(self._output_prefix).decode(), payload, retain)
+        except (OutputError, UnicodeDecodeError) as error:
             self._refuse(error)
-        except Exception:  # anything else would end paho's thread while it still says it is connected
+        except Exception:
             self.refused += 1
             log.exception("an output message could not be taken")
 
-    def _take(self, message: mqtt.MQTTMessage) -> None:
-        name = message.topic.removeprefix(self._output_prefix)
-        payload = bytes(message.payload)
+    def _take(self, name: str, payload: bytes, retain: bool) -> None:
         if name != "tick":
-            self._gathered[name] = payload if self._behind else _decoded(name, payload)
+            self._gathered[name] = payload if self._behind else self._page(name, payload)
             return
-        if message.retain and not self._kept_came:
+        if retain and not self._kept_came:
             self._kept_came = True
             return
         tick = vitals.parse_tick(payload)
         with self._changed:
             skipped = {} if self._waiting is None else self._waiting.documents
-            self._waiting = _Received(tick, skipped | self._gathered, message.retain)
+            self._waiting = _Received(tick, skipped | self._gathered, retain)
             self._changed.notify()
         self._gathered = {}
 
@@ -174,13 +172,13 @@ class Subscriber:
                 self._behind = True
             if self._closed or received is None:
                 return
-            documents = {}
+            pages = {}
             for area, document in received.documents.items():
                 try:
-                    documents[area] = _decoded(area, document) if isinstance(document, bytes) else document
+                    pages[area] = self._page(area, document) if isinstance(document, bytes) else document
                 except OutputError as error:
                     self._refuse(error)
-            self._hand_over(Output(received.tick, documents, received.retained))
+            self._hand_over(Output(received.tick, pages, received.retained))
 
     def _hand_over(self, output: Output) -> None:
         """Schedule a tick on the event loop and wait until it was taken over, so that ticks never pile up there."""
@@ -198,7 +196,12 @@ class Subscriber:
             while not taken.wait(_LOOK_EVERY_S) and not self._closed:
                 pass
 
-    def _refuse(self, error: OutputError) -> None:
+    def _page(self, area: str, payload: bytes) -> Page:
+        """Called by both threads; whichever page is kept last serves the next to come."""
+        page = self._pages[area] = read_page(payload, area, self._pages.get(area))
+        return page
+
+    def _refuse(self, error: Exception) -> None:
         self.refused += 1
         if self.refused & (self.refused - 1) == 0:  # at a falling rate: 1, 2, 4, 8, …
             log.warning("output message refused (%d so far): %s", self.refused, error)
@@ -206,14 +209,8 @@ class Subscriber:
 
 @dataclass(frozen=True)
 class _Received:
-    """A tick and the documents by area that came since the one before, decoded or not."""
+    """A tick and the documents by area that came since the one before, cut or not."""
 
     tick: Tick
-    documents: dict[str, bytes | Decoded]
+    documents: dict[str, bytes | Page]
     retained: bool
-
-
-def _decoded(area: str, payload: bytes) -> Decoded:
-    document = vitals.parse_document(payload, area)
-    # an event's data is one line
-    return document, orjson.dumps(document) if b"\n" in payload or b"\r" in payload else payload

@@ -7,7 +7,6 @@ holds the indices that changed, and ``devices`` if the counts of devices did; No
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -20,10 +19,6 @@ Changes = frozenset[str] | None
 COMPOSITE = "composite"
 SILENT = "pipeline_silent"
 
-# A value's freshness alone is no change: it moves with every tick.
-_WATCHED = ("value", "score", "coverage", "state", "reason", "revision", "contributions")
-_watched = itemgetter(*_WATCHED)
-_FRAME = ("level", "name", "methodVersion")
 DEVICES = "devices"
 
 
@@ -80,49 +75,9 @@ def values(document: Document) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield from value["indicators"].items()
 
 
-def changes(before: Document, after: Document) -> Changes:
-    """The indices that differ in value, score, coverage, state, reason, revision or contributions, and ``devices``."""
-    if any(before.get(key) != after.get(key) for key in _FRAME):
-        return None
-    old, new = dict(values(before)), dict(values(after))
-    if old.keys() != new.keys():
-        return None
-    named = {DEVICES} if before.get(DEVICES) != after.get(DEVICES) else set()
-    named |= {index for index, value in new.items() if _differs(old[index], value)}
-    return frozenset(named)
-
-
-def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    try:
-        return bool(_watched(old) != _watched(new))  # ten thousand times a second
-    except KeyError:
-        return any(old.get(key) != new.get(key) for key in _WATCHED)
-
-
 def merged(first: Changes, second: Changes) -> Changes:
     """What changed over two steps."""
     return None if first is None or second is None else first | second
-
-
-def part(document: Document, changed: Changes) -> dict[str, Any]:
-    """The changed VALUEs of a document in its own shape; the whole of it for None."""
-    if changed is None:
-        return dict(document)
-    result: dict[str, Any] = {}
-    for name in (DEVICES, COMPOSITE):
-        if name in changed and name in document:
-            result[name] = document[name]
-    domains = {}
-    for domain, value in document["domains"].items():
-        own = {key: item for key, item in value.items() if key != "indicators"} if domain in changed else {}
-        indicators = {index: item for index, item in value["indicators"].items() if index in changed}
-        if indicators:
-            own["indicators"] = indicators
-        if own:
-            domains[domain] = own
-    if domains:
-        result["domains"] = domains
-    return result
 
 
 def with_values(document: Document, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> dict[str, Any]:
@@ -168,14 +123,26 @@ def unheard(area: str, level: str, name: Mapping[str, str], at: str) -> dict[str
 
 def compact(document: Document) -> dict[str, Any]:
     """A document without the contributions and without what a list says once for all (tick, at, methodVersion)."""
-    slim = with_values(document, lambda value: {key: item for key, item in value.items() if key != "contributions"})
+    slim = with_values(document, _slim)
     return {key: item for key, item in slim.items() if key not in ("tick", "at", "methodVersion")}
 
 
 def single(document: Document, index: str) -> dict[str, Any]:
     """One index of a document, without its contributions, in the document's own shape."""
-    own = part(compact(document), frozenset({index}))
-    return {key: document[key] for key in ("area", "level", "name")} | own
+    named = {key: document[key] for key in ("area", "level", "name")}
+    if index == COMPOSITE:
+        return named | {COMPOSITE: _slim(document[COMPOSITE])}
+    domains = {}
+    for domain, value in document["domains"].items():
+        if domain == index:
+            domains[domain] = {key: item for key, item in _slim(value).items() if key != "indicators"}
+        elif index in value["indicators"]:
+            domains[domain] = {"indicators": {index: _slim(value["indicators"][index])}}
+    return named | ({"domains": domains} if domains else {})
+
+
+def _slim(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if key != "contributions"}
 
 
 def _aged(value: Mapping[str, Any], older_by: float) -> dict[str, Any]:

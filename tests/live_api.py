@@ -81,12 +81,16 @@ def document(city: City, code: str, tick: int, at: str, score: float = 80.0, fre
     """Vital signs of an area: parking with two indicators, energy with one that says nothing."""
     area = city.area(code)
     fresh = {"freshness": freshness}
-    parking = value(score, unit=None, name={"zh": "停车", "en": "Parking"}, **fresh) | {
-        "indicators": {
-            "parking.kerb_occupancy": value(score, **fresh, contributions=[{"device": "bay-1", "value": 1.0}]),
-            "parking.unknown_share": value(90.0, **fresh, contributions=[]),
+    parking = (
+        {"name": {"zh": "停车", "en": "Parking"}}
+        | value(score, unit=None, **fresh)
+        | {
+            "indicators": {
+                "parking.kerb_occupancy": value(score, **fresh, contributions=[{"device": "bay-1", "value": 1.0}]),
+                "parking.unknown_share": value(90.0, **fresh, contributions=[]),
+            }
         }
-    }
+    )
     mute = {"value": None, "reason": "coverage", "coverage": 0.2, "contributions": []}
     energy = value(None, **mute) | {"indicators": {"energy.load_factor": value(None, unit="kW", **mute)}}
     return {

@@ -6,7 +6,8 @@ import pytest
 from live_api import ZONE, document
 
 from api.live import REMEMBERED_STEPS, WHOLE_EVERY, Hub, Output
-from api.vitals import parse_document, parse_tick
+from api.pages import read_page
+from api.vitals import parse_tick
 from devices.city import City
 
 START = datetime(2026, 11, 20, 0, 0, tzinfo=UTC)
@@ -40,13 +41,13 @@ def output(
 ) -> Output:
     text = at.astimezone(ZONE).isoformat()
     skip = more.get("skip", ())
-    documents = {}
+    pages = {}
     for area in city.areas:
         if area.code not in skip:
             raw = orjson.dumps(document(city, area.code, number, text, (scores or {}).get(area.code, 80.0)))
-            documents[area.code] = parse_document(raw, area.code), raw
+            pages[area.code] = read_page(raw, area.code)
     tick = parse_tick(orjson.dumps({"tick": number, "at": text, "methodVersion": "test-1", "pipeline": {}}))
-    return Output(tick, documents, retained)
+    return Output(tick, pages, retained)
 
 
 def areas(hub: Hub, position: int | None, selection: frozenset[str] | None = None) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def test_before_the_first_tick_nothing_is_known(hub: Hub, codes: dict[str, str])
 def test_a_document_is_served_as_the_very_bytes_that_were_published(hub: Hub, city: City, clock: Clock) -> None:
     tick = output(city, 1, clock.now())
     hub.accept(tick)
-    assert all(hub.snapshot.document(code) == raw for code, (_, raw) in tick.documents.items())
+    assert all(hub.snapshot.document(code) == page.raw for code, page in tick.pages.items())
 
 
 def test_a_frame_holds_only_what_changed(hub: Hub, city: City, clock: Clock, codes: dict[str, str]) -> None:

@@ -48,5 +48,5 @@ def test_a_slow_taker_gets_the_newest_tick_with_the_documents_of_those_it_missed
         running.join(20)
         loop.close()
     assert [output.tick.number for output in taken] == [100, 103]
-    assert taken[1].documents[codes[1]][0]["composite"]["score"] == 11.0
-    assert taken[1].documents[codes[2]][0]["composite"]["score"] == 22.0
+    assert taken[1].pages[codes[1]].document["composite"]["score"] == 11.0
+    assert taken[1].pages[codes[2]].document["composite"]["score"] == 22.0

@@ -1,3 +1,5 @@
+from typing import Any
+
 import orjson
 import pytest
 from live_api import document
@@ -12,40 +14,6 @@ LATER = "2026-11-20T08:00:01+08:00"
 @pytest.fixture
 def before(city: City, codes: dict[str, str]) -> vitals.Document:
     return document(city, codes["east"], 1, AT)
-
-
-def test_freshness_tick_and_time_alone_are_no_change(
-    city: City, codes: dict[str, str], before: vitals.Document
-) -> None:
-    after = document(city, codes["east"], 2, LATER, freshness=2.5)
-    assert vitals.changes(before, after) == frozenset()
-
-
-def test_each_changed_value_is_named(city: City, codes: dict[str, str], before: vitals.Document) -> None:
-    after = document(city, codes["east"], 2, LATER, score=70.0)
-    assert vitals.changes(before, after) == {"composite", "parking", "parking.kerb_occupancy"}
-
-
-def test_a_part_has_the_shape_of_the_document_and_only_what_changed(before: vitals.Document) -> None:
-    part = vitals.part(before, frozenset({"parking.unknown_share", "energy"}))
-    assert part.keys() == {"domains"}
-    assert part["domains"]["parking"] == {
-        "indicators": {"parking.unknown_share": before["domains"]["parking"]["indicators"]["parking.unknown_share"]}
-    }
-    assert part["domains"]["energy"] == {k: v for k, v in before["domains"]["energy"].items() if k != "indicators"}
-
-
-def test_another_method_or_other_indicators_change_the_whole_document(before: vitals.Document) -> None:
-    assert vitals.changes(before, {**before, "methodVersion": "2"}) is None
-    fewer = {**before, "domains": {"parking": before["domains"]["parking"]}}
-    assert vitals.changes(before, fewer) is None
-    assert vitals.part(fewer, None) == fewer
-
-
-def test_other_counts_of_devices_are_a_change_of_their_own(before: vitals.Document) -> None:
-    after = {**before, "devices": {"parking_bay": {"expected": 10, "reporting": 9}}}
-    assert vitals.changes(before, after) == {"devices"}
-    assert vitals.part(after, frozenset({"devices"})) == {"devices": after["devices"]}
 
 
 def test_changes_of_two_steps_add_up() -> None:
@@ -66,7 +34,6 @@ def test_a_silenced_document_knows_nothing_but_how_old_it_is(before: vitals.Docu
 def test_a_restamped_document_is_as_much_less_fresh(before: vitals.Document) -> None:
     later = vitals.restamped(before, 2, LATER, 1.0)
     assert (later["tick"], later["at"], later["composite"]["freshness"]) == (2, LATER, 2.5)
-    assert vitals.changes(before, later) == frozenset()
 
 
 def test_a_compact_document_has_no_contributions(before: vitals.Document) -> None:
@@ -74,6 +41,25 @@ def test_a_compact_document_has_no_contributions(before: vitals.Document) -> Non
     assert all("contributions" not in value for _, value in vitals.values(slim))
     assert slim["composite"]["score"] == 80.0
     assert "tick" not in slim
+
+
+@pytest.mark.parametrize(
+    ("index", "shape"),
+    [
+        ("composite", {"composite"}),
+        ("parking", {"domains": {"parking"}}),
+        ("parking.unknown_share", {"domains": {"parking": {"indicators": {"parking.unknown_share"}}}}),
+        ("noise", set()),
+    ],
+)
+def test_a_single_index_stands_where_it_stands_in_the_document(before: vitals.Document, index: str, shape: Any) -> None:
+    single = vitals.single(before, index)
+    assert single.keys() - {"area", "level", "name"} == (shape if isinstance(shape, set) else shape.keys())
+    if index == "parking":
+        assert (single["domains"]["parking"]["score"], "indicators" in single["domains"]["parking"]) == (80.0, False)
+    if index == "parking.unknown_share":
+        assert single["domains"]["parking"]["indicators"][index]["score"] == 90.0
+    assert b"contributions" not in orjson.dumps(single)
 
 
 @pytest.mark.parametrize(

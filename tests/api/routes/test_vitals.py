@@ -121,7 +121,7 @@ def test_a_start_in_the_middle_of_things_shows_what_the_broker_kept(
 ) -> None:
     pipeline.tick(9, {codes["west"]: 33.0})
     with running_api(config) as api, httpx.Client(base_url=api.url, timeout=30) as client:
-        wait_until(lambda: api.hub.snapshot.documents[codes["west"]]["composite"]["score"] == 33.0, "the retained tick")
+        wait_until(lambda: api.hub.snapshot.read(codes["west"])["composite"]["score"] == 33.0, "the retained tick")
         assert client.get(f"/v1/areas/{codes['west']}/vitals").json()["tick"] == 9
 
 
