@@ -1,6 +1,6 @@
 """Headways: how much longer than by the timetable a passenger who just turns up waits, and how even they are."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -13,8 +13,7 @@ from processing.expressions import Elapsed
 from processing.method import BUNCHED_BELOW, FREQUENT_HEADWAY, Indicator
 from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, counted, quotient
 
-_NONE = np.empty(0, np.int64)
-_NO_AREA = np.empty(0, np.int32)
+_FEW = 1_000
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class ArrivalBook:
         self._scheduled, self._observed = indicator.value.start, indicator.value.end
         self._entity = indicator.entity
         self._window = indicator.window
-        self._planned, self._happened = _Arrivals.of(), _Arrivals.of()
+        self._planned, self._happened = _Kept(), _Kept()
         self._new: list[tuple[NDArray[Any], ...]] = []
         self._last: tuple[int, _Look] | None = None
 
@@ -59,15 +58,16 @@ class ArrivalBook:
     @property
     def held(self) -> int:
         """Arrivals in memory."""
-        return len(self._planned.time) + sum(len(part[0]) for part in self._new)
+        return len(self._planned) + sum(len(part[0]) for part in self._new)
 
     def look(self, at: int) -> _Look:
         """The window that ends at ``at``; what lies before it is forgotten."""
         if self._last is None or self._last[0] != at:
             self._take_in_new()
             start = at - self._window * 1_000_000
-            self._planned, self._happened = self._planned.since(start), self._happened.since(start)
-            planned, happened = self._planned.until(at), self._happened.until(at)
+            self._planned.forget(start)
+            self._happened.forget(start)
+            planned, happened = self._planned.arrivals.until(at), self._happened.arrivals.until(at)
             frequent = np.zeros(len(planned.time), np.bool_)
             kernels.mark_frequent(planned.entity, planned.instant, float(FREQUENT_HEADWAY), frequent)
             self._last = at, _Look(planned, happened, frequent)
@@ -78,8 +78,8 @@ class ArrivalBook:
             return
         time, entity, area, scheduled, observed = (np.concatenate(parts) for parts in zip(*self._new, strict=True))
         self._new = []
-        self._planned = self._planned.joined(_Arrivals.of(time, entity, area, scheduled))
-        self._happened = self._happened.joined(_Arrivals.of(time, entity, area, observed))
+        self._planned.add(_Arrivals.of(time, entity, scheduled, area))
+        self._happened.add(_Arrivals.of(time, entity, observed, area))
 
 
 class WaitTracker:
@@ -154,43 +154,78 @@ class WaitTracker:
 
 @dataclass(frozen=True)
 class _Arrivals:
-    """Arrivals sorted by entity, then by instant (as planned, or as it happened), then by area.
-
-    A city has hundreds of thousands in an hour and a few new ones a second: those are merged in, never sorted again.
-    """
+    """Arrivals sorted by entity, then by instant (as planned, or as it happened), then by area."""
 
     time: Instants
     entity: Instants
-    area: Labels
     instant: Instants
+    area: Labels
 
     @classmethod
-    def of(
-        cls,
-        time: Instants = _NONE,
-        entity: Instants = _NONE,
-        area: Labels = _NO_AREA,
-        instant: Instants = _NONE,
-    ) -> "_Arrivals":
+    def of(cls, time: Instants, entity: Instants, instant: Instants, area: Labels) -> "_Arrivals":
         """Sort arrivals that come in any order."""
-        return cls(time, entity, area, instant)._taken(np.lexsort((area, instant, entity)))
+        return cls(time, entity, instant, area).taken(np.lexsort((area, instant, entity)))
 
-    def joined(self, other: "_Arrivals") -> "_Arrivals":
-        both = _Arrivals(*(np.concatenate((getattr(self, f.name), getattr(other, f.name))) for f in fields(self)))
-        order = np.empty(len(both.time), np.int64)
-        kernels.merge_order(both.entity, both.instant, both.area, len(self.time), order)
-        return both._taken(order)
+    @classmethod
+    def room(cls, size: int) -> "_Arrivals":
+        """Places for arrivals."""
+        return cls(
+            np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int32)
+        )
 
-    def since(self, start: int) -> "_Arrivals":
-        """Those after ``start`` (µs)."""
-        return self if int(self.time.min(initial=start + 1)) > start else self._taken(self.time > start)
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def columns(self) -> tuple[Instants, Instants, Instants, Labels]:
+        return self.time, self.entity, self.instant, self.area
 
     def until(self, end: int) -> "_Arrivals":
         """Those at or before ``end`` (µs)."""
-        return self if int(self.time.max(initial=end)) <= end else self._taken(self.time <= end)
+        return self if int(self.time.max(initial=end)) <= end else self.taken(self.time <= end)
 
-    def _taken(self, index: NDArray[Any]) -> "_Arrivals":
-        return _Arrivals(*(getattr(self, f.name)[index] for f in fields(self)))
+    def taken(self, index: Any) -> "_Arrivals":
+        return _Arrivals(self.time[index], self.entity[index], self.instant[index], self.area[index])
+
+
+class _Kept:
+    """Arrivals in order, in memory that is used again.
+
+    A city has hundreds of thousands in an hour and a few new ones a second: those are merged in, never sorted again,
+    and what is old makes room where it stands.
+    """
+
+    def __init__(self) -> None:
+        self._room = _Arrivals.room(0)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def arrivals(self) -> _Arrivals:
+        """All of them; true until the next change."""
+        return self._room.taken(slice(self._count))
+
+    def add(self, arrivals: _Arrivals) -> None:
+        """Put arrivals in their places."""
+        count = self._count + len(arrivals)
+        if count > len(self._room):
+            self._resize(count + count // 8)
+        kernels.merge_in(self._room.columns, self._count, arrivals.columns)
+        self._count = count
+
+    def forget(self, start: int) -> None:
+        """Leave out those at or before ``start`` (µs)."""
+        self._count = kernels.keep_since(self._room.columns, self._count, start)
+        if len(self._room) > _FEW and self._count < len(self._room) // 4:
+            self._resize(self._count * 2)
+
+    def _resize(self, size: int) -> None:
+        before, room = self.arrivals, _Arrivals.room(size)
+        room.time[: len(before)], room.entity[: len(before)] = before.time, before.entity
+        room.instant[: len(before)], room.area[: len(before)] = before.instant, before.area
+        self._room = room
 
 
 def _number(names: tuple[str | int | None, ...]) -> int:

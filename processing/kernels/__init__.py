@@ -36,9 +36,10 @@ from processing.kernels.exact import (  # noqa: E402 - the cache has its name be
 )
 from processing.kernels.headways import (  # noqa: E402
     headways,
+    keep_since,
     mark_frequent,
     mean_headways,
-    merge_order,
+    merge_in,
     relative_headways,
 )
 from processing.kernels.latest import (  # noqa: E402
@@ -71,7 +72,9 @@ from processing.kernels.newest import (  # noqa: E402
 )
 from processing.kernels.panes import (  # noqa: E402
     CODES,
+    FEW,
     SUMS,
+    areas_of,
     fold_codes,
     fold_panes,
     reduce_codes,
@@ -85,6 +88,7 @@ __all__ = [
     "BLOCK",
     "CODES",
     "COUNT",
+    "FEW",
     "FOREVER",
     "HIGH",
     "LARGEST",
@@ -100,6 +104,7 @@ __all__ = [
     "STATES_PER_BYTE",
     "SUMS",
     "UNKNOWN",
+    "areas_of",
     "empty_counts",
     "empty_partials",
     "fill_slopes",
@@ -113,10 +118,11 @@ __all__ = [
     "fold_states",
     "fresh_areas",
     "headways",
+    "keep_since",
     "lowest_ranks",
     "mark_frequent",
     "mean_headways",
-    "merge_order",
+    "merge_in",
     "move_codes",
     "move_values",
     "newest_of_areas",

@@ -5,33 +5,56 @@ from numba import njit
 
 from processing.kernels.exact import Flags, Floats, Ints, Labels, Records, add
 
+Arrivals = tuple[Ints, Ints, Ints, Labels]
+
 
 @njit(cache=True, nogil=True)
-def merge_order(entity: Ints, instant: Ints, area: Labels, split: int, order: Ints) -> None:
-    """Merge two runs that are each sorted by (entity, instant, area): where each row of the whole comes from.
+def merge_in(held: Arrivals, count: int, more: Arrivals) -> None:
+    """Merge arrivals into others, in place; both sorted by (entity, instant, area).
 
-    entity, instant: int64[n], area: int32[n], the first run in rows 0 … split - 1; order: int64[n], written. Of equal
-    rows those of the first run come first.
+    held, more: time, entity and instant, int64[n], and area, int32[n]; held has ``count`` rows and room for those of
+    more. Of equal rows those held come first.
     """
-    i = 0
-    j = split
-    for k in range(len(order)):
-        if j == len(order):
-            first = True
-        elif i == split:
-            first = False
-        elif entity[i] != entity[j]:
-            first = entity[i] < entity[j]
-        elif instant[i] != instant[j]:
-            first = instant[i] < instant[j]
+    i = count - 1
+    j = len(more[0]) - 1
+    k = i + j + 1
+    while j >= 0:  # from the end; what lies before the first new one stays where it is
+        if i >= 0 and _comes_after(held, i, more, j):
+            _put(held, k, held, i)
+            i -= 1
         else:
-            first = area[i] <= area[j]
-        if first:
-            order[k] = i
-            i += 1
-        else:
-            order[k] = j
-            j += 1
+            _put(held, k, more, j)
+            j -= 1
+        k -= 1
+
+
+@njit(cache=True, nogil=True)
+def keep_since(held: Arrivals, count: int, start: int) -> int:
+    """Leave out arrivals with time ≤ start, in place; how many are left. held: as for ``merge_in``."""
+    kept = 0
+    for i in range(count):
+        if held[0][i] > start:
+            if kept < i:
+                _put(held, kept, held, i)
+            kept += 1
+    return kept
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _comes_after(held: Arrivals, i: int, more: Arrivals, j: int) -> bool:
+    if held[1][i] != more[1][j]:
+        return bool(held[1][i] > more[1][j])
+    if held[2][i] != more[2][j]:
+        return bool(held[2][i] > more[2][j])
+    return bool(held[3][i] > more[3][j])
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _put(to: Arrivals, k: int, source: Arrivals, i: int) -> None:
+    to[0][k] = source[0][i]
+    to[1][k] = source[1][i]
+    to[2][k] = source[2][i]
+    to[3][k] = source[3][i]
 
 
 @njit(cache=True, nogil=True)

@@ -144,8 +144,8 @@ def lowest_ranks(area: Sequence[int], rank: Sequence[float], areas: int, most: i
     return lowest
 
 
-def merge_order(entity: Sequence[int], instant: Sequence[int], area: Sequence[int]) -> list[int]:
-    return sorted(range(len(entity)), key=lambda row: (entity[row], instant[row], area[row]))
+def merge_in(held: list[tuple[int, ...]], more: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    return sorted([*held, *more], key=lambda row: row[1:])
 
 
 def mark_frequent(entity: Sequence[int], time: Sequence[int], longest: float) -> list[bool]:

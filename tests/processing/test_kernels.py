@@ -78,7 +78,7 @@ def fold_latest(rows: list[tuple[Any, ...]], latest: np.ndarray | None = None) -
 def fold_panes(rows: list[tuple[Any, ...]]) -> tuple[np.ndarray, np.ndarray]:
     pane_of, panes = np.full(PANES, -1, np.int64), kernels.empty_partials((PANES, AREAS))
     area, pane, value, per = columns(rows, 4)
-    kernels.fold_panes(marks(area), ints(pane), floats(value), floats(per), pane_of, panes)
+    kernels.fold_panes(marks(area), ints(pane), 1, floats(value), floats(per), pane_of, panes)
     return pane_of, panes
 
 
@@ -140,6 +140,58 @@ def test_panes_hold_what_their_naive_twin_holds(rows: list[Any]) -> None:
     assert_same(window(pane_of, panes, 5, 8), summed)
 
 
+def assert_dense_sums_are_those_of_single_readings(
+    area: np.ndarray, time: np.ndarray, length: int, value: np.ndarray, ring: int
+) -> None:
+    """One batch, which is long enough for dense sums, gives the bits that its readings give one by one."""
+    found = np.full(ring, -1, np.int64), np.zeros((ring, AREAS), kernels.SUMS)
+    kernels.fold_panes(area, time, length, value, np.empty(0), *found)
+    single = np.full(ring, -1, np.int64), np.zeros((ring, AREAS), kernels.SUMS)
+    kernels.fold_panes(area, time, length, value, np.ones(len(value)), *single)
+    assert found[0].tolist() == single[0].tolist()
+    assert found[1].tobytes() == single[1].tobytes()
+
+
+long_batches = st.tuples(
+    st.integers(0, 2**32),  # seed
+    st.integers(kernels.FEW, 3 * kernels.FEW),  # readings
+    st.sampled_from([0, 1, 3, 50]),  # panes that the times scatter over
+    st.sampled_from([1, 2, PANES, 64]),  # panes of the ring
+    st.sampled_from([1, 7, 10_000_000]),  # length of a pane
+    st.sampled_from([0, 1_795_161_600_000_000]),  # first time
+)
+
+
+@given(long_batches, st.lists(numbers, min_size=1, max_size=20))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_dense_sums_of_a_batch_are_bit_identical_to_those_of_single_readings(shape: Any, odd: list[float]) -> None:
+    seed, count, scatter, ring, length, first = shape
+    dice = np.random.default_rng(seed)
+    value = dice.choice([*odd, *dice.normal(0, 1000, 20)], count)
+    time = first + np.arange(count) * length // 100 + dice.integers(0, scatter * length + 1, count)
+    area = dice.integers(-1, AREAS, count).astype(np.int32)
+    assert_dense_sums_are_those_of_single_readings(area, time, length, value, ring)
+
+
+@pytest.mark.skipif(not JIT, reason="hundred thousand readings are for compiled code")
+@pytest.mark.parametrize("most", [1.0, 2.0**20, 2.0**40])
+@pytest.mark.parametrize("sign", [-1.0, 1.0, 0.0])
+def test_dense_sums_hold_as_many_values_as_a_block_has(most: float, sign: float) -> None:
+    # all in one area and all but as large as a dense sum takes: what would overflow first is there
+    count = 30_000
+    largest = np.nextafter(most, 0.0)
+    value = np.full(count, sign * largest) if sign else np.where(np.arange(count) % 2, -largest, -5e-324)
+    time = np.arange(count) // 20_000
+    assert_dense_sums_are_those_of_single_readings(np.ones(count, np.int32), time, 1, value, 3)
+
+
+def test_a_reading_of_an_unknown_device_belongs_nowhere() -> None:
+    places = np.array([(3, 0), (-1, 1), (2, 0)], kernels.PLACE)
+    area = np.full(4, 9, np.int32)
+    kernels.areas_of(marks([2, -1, 1, 0]), places, area)
+    assert area.tolist() == [2, -1, -1, 3]
+
+
 @given(pane_rows, st.randoms())
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_window_sums_are_bit_identical_in_any_order_and_any_batches(rows: list[Any], random: Any) -> None:
@@ -149,7 +201,7 @@ def test_window_sums_are_bit_identical_in_any_order_and_any_batches(rows: list[A
         random.shuffle(rows)
         pane_of, panes = np.full(PANES, -1, np.int64), kernels.empty_partials((PANES, AREAS))
         for area, pane, value, per in rows:  # a batch each
-            kernels.fold_panes(marks([area]), ints([pane]), floats([value]), floats([per]), pane_of, panes)
+            kernels.fold_panes(marks([area]), ints([pane]), 1, floats([value]), floats([per]), pane_of, panes)
         assert window(pane_of, panes, newest - PANES + 1, newest).tobytes() == reference.tobytes()
 
 
@@ -240,7 +292,7 @@ def test_a_sum_of_many_values_neither_overflows_nor_drifts() -> None:
     partial, value = kernels.empty_partials(AREAS), np.full(10_000, 0.1)
     pane_of, panes = np.full(PANES, -1, np.int64), kernels.empty_partials((PANES, AREAS))
     for _ in range(rounds):
-        kernels.fold_panes(np.zeros(10_000, np.int32), np.zeros(10_000, np.int64), value, value, pane_of, panes)
+        kernels.fold_panes(np.zeros(10_000, np.int32), np.zeros(10_000, np.int64), 1, value, value, pane_of, panes)
     kernels.reduce_panes(0, 0, pane_of, panes, partial)
     assert exact(partial["hi"][0], partial["lo"][0]) == rounds * 10_000 * Fraction(int(0.1 * 2**60), 2**60)
     for _ in range(20):  # 2²⁰ times as much, by merging the sum with itself
@@ -285,15 +337,21 @@ def test_the_lowest_ranks_of_an_area_are_the_first_of_its_members_sorted(rows: l
     assert slots.tolist() == naive.lowest_ranks(area, rank, AREAS, most)
 
 
-@given(arrivals, arrivals)
+@given(arrivals, arrivals, st.integers(0, 5))
 @settings(max_examples=EXAMPLES, deadline=None)
-def test_two_sorted_runs_merge_to_one_as_sorting_both_would(one: list[Any], other: list[Any]) -> None:
-    runs = [sorted(rows, key=lambda row: (row[0], row[2], row[1])) for rows in (one, other)]
-    rows = [*runs[0], *runs[1]]
-    entity, area, time = columns(rows, 3)
-    order = np.empty(len(rows), np.int64)
-    kernels.merge_order(ints(entity), ints(time), marks(area), len(one), order)
-    assert order.tolist() == naive.merge_order(entity, time, area)
+def test_arrivals_merge_in_place_as_sorting_all_would_and_old_ones_leave(one: Any, other: Any, spare: int) -> None:
+    numbered = [(row, entity, time, area) for row, (entity, area, time) in enumerate([*one, *other])]
+    held, more = (sorted(rows, key=lambda row: row[1:]) for rows in (numbered[: len(one)], numbered[len(one) :]))
+    kept = tuple(np.zeros(len(numbered) + spare, t) for t in (np.int64, np.int64, np.int64, np.int32))
+    new = tuple(np.array([row[k] for row in more], kept[k].dtype) for k in range(4))
+    for k in range(4):
+        kept[k][: len(held)] = [row[k] for row in held]
+    kernels.merge_in(kept, len(held), new)
+    expected = naive.merge_in(held, more)
+    assert list(zip(*(column[: len(expected)].tolist() for column in kept), strict=True)) == expected
+    count = kernels.keep_since(kept, len(expected), len(one))
+    left = [row for row in expected if row[0] > len(one)]
+    assert list(zip(*(column[:count].tolist() for column in kept), strict=True)) == left
 
 
 @given(arrivals, st.integers(1, 20))
@@ -326,7 +384,7 @@ code_rows = st.lists(
 def test_values_that_are_0_or_1_sum_up_as_any_others(rows: list[Any]) -> None:
     area, pane, value = columns(rows, 3)
     pane_of, codes = np.full(PANES, -1, np.int64), np.zeros((PANES, AREAS), kernels.CODES)
-    kernels.fold_codes(marks(area), ints(pane), floats(value), pane_of, codes)
+    kernels.fold_codes(marks(area), ints(pane), 1, floats(value), pane_of, codes)
     expected_of, panes = fold_panes([(a, p, v, 1.0) for a, p, v in rows])
     assert pane_of.tolist() == expected_of.tolist()
     for first, last in ((0, 12), (5, 8)):
