@@ -11,6 +11,8 @@ from processing.standing import Labels, Measured, Rows, Standing, few, quotient
 
 _STILL_FILLING = 6
 """newest panes that readings still come for; what lies before them is summed up once"""
+_ONES = np.empty(0)
+"""what stands for 1 in ``kernels.fold_panes``"""
 
 
 class PaneTracker:
@@ -37,16 +39,21 @@ class PaneTracker:
 
     def fold(self, rows: Rows) -> None:
         """Take readings in, in any order; those older than the window are left out."""
-        value, per, present = rows.evaluate(self._indicator.value, self._indicator.per)
-        area = np.where(present, rows.area, -1).astype(np.int32)
-        pane = rows.batch.time // self.pane
-        if self._codes:
-            kernels.fold_codes(area, pane, value, self._pane_of, self._panes)
+        if self._indicator.per is None:
+            (value, present), per = self._indicator.value.evaluate(rows.batch), _ONES
         else:
-            kernels.fold_panes(area, pane, value, per, self._pane_of, self._panes)
-        self._unsettle(pane)
+            value, per, present = rows.evaluate(self._indicator.value, self._indicator.per)
+        area = rows.area if present.all() else np.where(present, rows.area, np.int32(-1))
+        time = rows.batch.time
+        if self._codes:
+            kernels.fold_codes(area, time, self.pane, value, self._pane_of, self._panes)
+        else:
+            kernels.fold_panes(area, time, self.pane, value, per, self._pane_of, self._panes)
+        self._unsettle(time)
         if not is_event(self._indicator):
-            known = present & ~np.isnan(value) & ~np.isnan(per)
+            known = present & ~np.isnan(value)
+            if len(per):
+                known &= ~np.isnan(per)
             self._heard.fold(np.where(known, rows.slot, -1).astype(np.int32), rows.batch.time)
 
     def measure(self, at: int, standing: Standing) -> Measured:
@@ -74,11 +81,11 @@ class PaneTracker:
             self._reduce(number, number, pane)
         return partials
 
-    def _unsettle(self, pane: NDArray[np.int64]) -> None:
+    def _unsettle(self, time: NDArray[np.int64]) -> None:
         """Forget the sum of the full panes if one of them got a reading, or gave way to a later pane."""
-        if self._settled is not None and len(pane):
+        if self._settled is not None and len(time):
             first, full, _ = self._settled
-            if pane.min() <= full or pane.max() >= first + len(self._pane_of):
+            if time.min() // self.pane <= full or time.max() // self.pane >= first + len(self._pane_of):
                 self._settled = None
 
     def _summed(self, first: int, last: int) -> NDArray[np.void]:

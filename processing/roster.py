@@ -159,7 +159,8 @@ class Roster:
 
     def areas(self, slots: Labels, time: Instants) -> Labels:
         """Area label of each slot (-1 = skip) at the time of a reading of its own (µs)."""
-        label = np.where(slots >= 0, self.area[np.maximum(slots, 0)], -1).astype(np.int32)
+        label = np.empty(len(slots), np.int32)
+        kernels.areas_of(slots, self.places, label)
         return self.moved.correct(slots, time, label)
 
     def remember(self, device: Device, until: int) -> None:

@@ -188,7 +188,7 @@ def _added(tree: Tree, label: NDArray[np.int32], value: Floats, per: Floats) -> 
     """PARTIAL[labels] of values, rolled up."""
     pane = np.zeros(len(label), np.int64)
     number, sums = np.zeros(1, np.int64), np.zeros((1, len(tree)), kernels.SUMS)
-    kernels.fold_panes(label, pane, value, per, number, sums)
+    kernels.fold_panes(label, pane, 1, value, per, number, sums)
     partials = kernels.empty_partials(len(tree))
     kernels.reduce_panes(0, 0, number, sums, partials)
     kernels.roll_up(tree.parents, partials)

@@ -21,7 +21,7 @@ class SensingTracker:
         self._pane = pane_of(indicator) * 1_000_000
         panes = indicator.window * 1_000_000 // self._pane
         self._pane_of = np.full(panes, -1, np.int64)
-        self._panes = kernels.empty_partials((panes, len(parents)))
+        self._panes = np.zeros((panes, len(parents)), kernels.CODES)
 
     def grow(self, size: int) -> None:
         """Nothing is kept by device."""
@@ -35,16 +35,14 @@ class SensingTracker:
             counted = (batch.received - batch.time > LATE_AFTER * 1_000_000).astype(np.float64)
         else:
             return
-        kernels.fold_panes(
-            rows.area, batch.time // self._pane, counted, np.ones(len(batch)), self._pane_of, self._panes
-        )
+        kernels.fold_codes(rows.area, batch.time, self._pane, counted, self._pane_of, self._panes)
 
     def measure_kinds(self, at: int, standings: Sequence[Standing]) -> Measured:
         """Measure at ``at``; ``standings``: of each kind."""
         partials = kernels.empty_partials(len(self._parents))
         last = at // self._pane
         if self._aggregation in ("reject_share", "late_share"):
-            kernels.reduce_panes(last - len(self._pane_of) + 1, last, self._pane_of, self._panes, partials)
+            kernels.reduce_codes(last - len(self._pane_of) + 1, last, self._pane_of, self._panes, partials)
         if self._aggregation == "mean_age":
             for standing in standings:
                 sum_ages(standing.area, standing.seen, standing.oldest, at, partials)

@@ -1,7 +1,7 @@
 """Benchmark `fold`: the numba core beside numpy, polars, duckdb and bytewax on the same arrays."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ PANES = 64
 BATCH = 50_000
 PART = 0.01
 BYTES_A_READING = 4 + 8 + 8
+_ONES = np.empty(0)
 SIZES = (1_000, 100_000, 1_000_000)
 
 
@@ -43,7 +44,7 @@ def _fold_one(city: City, devices: int, order: str, data: Readings, rounds: int,
     part = data.first(max(1_000, int(count * PART)))
     makers: dict[str, Callable[[], Callable[[], float]]] = {
         NUMPY: lambda: lambda: fold_numpy(data, areas),
-        OURS: lambda: lambda: fold_ours(data, areas),
+        OURS: lambda: partial(fold_ours, data, areas, places_of(data)),
         POLARS: lambda: fold_polars(data),
         DUCKDB: lambda: fold_duckdb(data),
         BYTEWAX: lambda: fold_bytewax(part),
@@ -79,15 +80,23 @@ def _check_sum(name: str, found: float, expected: float) -> None:
         raise ArithmeticError(f"{name} came to the sum {found}, must be {expected}")
 
 
-def fold_ours(data: Readings, areas: int) -> float:
-    """As ``PaneTracker.fold`` does it, batch by batch."""
+def fold_ours(data: Readings, areas: int, places: NDArray[np.void]) -> float:
+    """As ``Engine.fold`` and ``PaneTracker.fold`` do it, batch by batch."""
     pane_of = np.full(PANES, -1, np.int64)
-    panes = kernels.empty_partials((PANES, areas))
+    panes = np.zeros((PANES, areas), kernels.SUMS)
     for start in range(0, len(data.device), BATCH):
         device, value = data.device[start : start + BATCH], data.value[start : start + BATCH]
-        pane = data.time[start : start + BATCH] // PANE
-        kernels.fold_panes(data.area[device], pane, value, np.ones(len(value)), pane_of, panes)
+        area = np.empty(len(device), np.int32)
+        kernels.areas_of(device, places, area)
+        kernels.fold_panes(area, data.time[start : start + BATCH], PANE, value, _ONES, pane_of, panes)
     return float(kernels.total(panes["hi"], panes["lo"]).sum())
+
+
+def places_of(data: Readings) -> NDArray[np.void]:
+    """Where devices stand, as the engine keeps it."""
+    places = np.zeros(len(data.area), kernels.PLACE)
+    places["area"] = data.area
+    return places
 
 
 def fold_bytewax(data: Readings) -> Callable[[], float]:
