@@ -1,4 +1,5 @@
-"""Many short texts in little memory: 20 to 30 bytes each beside their own, where a str in a dict takes 150. Pure."""
+"""Many short texts, up to 4 GB of them, in little memory: 4 bytes each beside their own, 15 to 25 where they are found
+again; a str in a dict takes 150. Pure."""
 
 from array import array
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ class Texts(Sequence[str]):
 
     def __init__(self) -> None:
         self._text = bytearray()
-        self._ends = array("Q")
+        self._ends = array("I")
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -34,8 +35,9 @@ class Texts(Sequence[str]):
 
     def append(self, text: str) -> int:
         """Add a text; returns its place."""
-        self._text += text.encode("utf-8", "surrogatepass")
-        self._ends.append(len(self._text))
+        encoded = text.encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._text) + len(encoded))  # raises OverflowError beyond 4 GB
+        self._text += encoded
         return len(self._ends) - 1
 
     def _bytes(self, place: int) -> bytes:

@@ -7,11 +7,11 @@ import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import orjson
 
-from ingest.names import Names
+from ingest.names import Names, Texts
 from ingest.watermark import Asked, read_asked
 
 
@@ -63,7 +63,8 @@ class Registry:
     """Devices by id. Not thread-safe: ingest's loop owns it."""
 
     def __init__(self, devices: Iterable[Device] = ()) -> None:
-        self._devices = _Columns()
+        self._ids = Names()
+        self._devices = Devices(self._ids)
         self.changes = 0
         """how often devices were added or changed: what was derived from the registry before may be outdated"""
         self.askers: dict[int, tuple[Device, Asked]] = {}
@@ -78,7 +79,11 @@ class Registry:
     def update(self, devices: Iterable[Device]) -> None:
         for device in devices:
             self.changes += 1
-            self._devices.put(device)
+            place = self._ids.find(device.id)
+            if place is None:
+                self._devices.append(device)
+            else:
+                self._devices.replace(place, device)
             if "watermark" in device.attributes or device.key in self.askers:
                 self._note_asking(device)
 
@@ -94,11 +99,13 @@ class Registry:
             self.asking_anew[device.key] = device
 
     def get(self, device_id: str) -> Device | None:
-        return self._devices.get(device_id)
+        place = self._ids.find(device_id)
+        return None if place is None else self._devices[place]
 
     def key_and_kind(self, device_id: str) -> tuple[int, str] | None:
         """What is asked of many devices at once, without making them up."""
-        return self._devices.key_and_kind(device_id)
+        place = self._ids.find(device_id)
+        return None if place is None else self._devices.key_and_kind(place)
 
 
 _KNOWN_AT_MOST = 100_000
@@ -118,69 +125,99 @@ class _Numbers(dict[str, int]):
         return number
 
 
-class _Columns:
+class Devices(Sequence[Device]):
     """Devices by column, made up again when somebody asks for one: there may be a million of them."""
 
-    def __init__(self) -> None:
-        self._ids = Names()
-        self._keys, self._kinds, self._areas, self._rest = array("i"), array("H"), array("i"), array("i")
+    def __init__(self, ids: Names | None = None) -> None:
+        """``ids``: empty, where they are to be found again."""
+        self._ids = Texts() if ids is None else ids
+        self._add_id = self._ids.append if ids is None else ids.add_new
+        self._keys, self._kinds, self._areas, self._attributes = array("i"), array("H"), array("i"), array("i")
+        self._name = array("i")
+        """place in the names + 1, as far as the last device that has one"""
+        self._names = Texts()
         self._lon, self._lat = array("d"), array("d")
+        """as far as the last device that has a place"""
+        self._since = array("q")
+        """as far as the last device of which it is said"""
         self._kind_of, self._area_of = _Numbers(), _Numbers()
-        self._rests: list[tuple[str | None, Mapping[str, Any]]] = [(None, {})]
-        self._known_rests: dict[bytes, int] = {}
+        self._distinct: list[Mapping[str, Any]] = [{}]
+        self._known: dict[bytes, int] = {}
+        """place in the distinct attributes, by their JSON"""
 
     def __len__(self) -> int:
         return len(self._ids)
 
-    def put(self, device: Device) -> None:
-        """Add a device, or change the one of its id."""
-        kind, area, rest = self._kind_of(device.kind), self._area_of(device.area), self._rest_of(device)
-        lon = math.nan if device.lon is None else device.lon
-        lat = math.nan if device.lat is None else device.lat
-        place = self._ids.find(device.id)
-        if place is not None:
-            self._keys[place], self._kinds[place], self._areas[place] = device.key, kind, area
-            self._rest[place], self._lon[place], self._lat[place] = rest, lon, lat
-            return
-        self._keys.append(device.key)
-        self._kinds.append(kind)
-        self._areas.append(area)
-        self._rest.append(rest)
-        self._lon.append(lon)
-        self._lat.append(lat)
-        self._ids.add_new(device.id)  # last, since another thread may look it up meanwhile
-
-    def get(self, device_id: str) -> Device | None:
-        place = self._ids.find(device_id)
-        if place is None:
-            return None
-        lon, lat = self._lon[place], self._lat[place]
-        kind, area = self._kind_of.names[self._kinds[place]], self._area_of.names[self._areas[place]]
-        name, attributes = self._rests[self._rest[place]]
+    @overload
+    def __getitem__(self, place: int) -> Device: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Device]: ...
+    def __getitem__(self, place: int | slice) -> Device | Sequence[Device]:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        device_id = self._ids[place]  # raises IndexError
+        lon, lat = (self._lon[place], self._lat[place]) if place < len(self._lon) else (math.nan, math.nan)
+        named = self._name[place] if place < len(self._name) else 0
         return Device(
             self._keys[place],
             device_id,
-            kind,
-            area,
+            self._kind_of.names[self._kinds[place]],
+            self._area_of.names[self._areas[place]],
             None if lon != lon else lon,
             None if lat != lat else lat,
-            name,
-            attributes,
+            self._names[named - 1] if named else None,
+            self._distinct[self._attributes[place]],
+            self._since[place] if place < len(self._since) else 0,
         )
 
-    def key_and_kind(self, device_id: str) -> tuple[int, str] | None:
-        place = self._ids.find(device_id)
-        return None if place is None else (self._keys[place], self._kind_of.names[self._kinds[place]])
+    def append(self, device: Device) -> None:
+        """Add a device."""
+        place = len(self._keys)
+        self._keys.append(device.key)
+        self._kinds.append(self._kind_of(device.kind))
+        self._areas.append(self._area_of(device.area))
+        self._attributes.append(self._attributes_of(device))
+        self._put_rare(place, device)
+        self._add_id(device.id)  # last, since another thread may look it up meanwhile
 
-    def _rest_of(self, device: Device) -> int:
-        """Name and attributes, which many devices have in common."""
-        if device.name is None and not device.attributes:
+    def replace(self, place: int, device: Device) -> None:
+        """Put a device in the place of the one of its id."""
+        self._keys[place], self._kinds[place] = device.key, self._kind_of(device.kind)
+        self._areas[place], self._attributes[place] = self._area_of(device.area), self._attributes_of(device)
+        self._put_rare(place, device)
+
+    def key_and_kind(self, place: int) -> tuple[int, str]:
+        """What is asked of many devices at once, without making them up."""
+        return self._keys[place], self._kind_of.names[self._kinds[place]]
+
+    def _put_rare(self, place: int, device: Device) -> None:
+        _put(self._lon, place, math.nan if device.lon is None else device.lon, math.nan)
+        _put(self._lat, place, math.nan if device.lat is None else device.lat, math.nan)
+        _put(self._since, place, device.since, 0)
+        known = self._name[place] if place < len(self._name) else 0
+        if device.name is None:
+            _put(self._name, place, 0, 0)
+        elif not known or self._names[known - 1] != device.name:
+            _put(self._name, place, self._names.append(device.name) + 1, 0)
+
+    def _attributes_of(self, device: Device) -> int:
+        """Many devices have theirs in common."""
+        if not device.attributes:
             return 0
-        said = orjson.dumps((device.name, device.attributes))
-        known = self._known_rests.get(said)
+        said = orjson.dumps(device.attributes)
+        known = self._known.get(said)
         if known is None:
-            known = len(self._rests)
-            self._rests.append((device.name, device.attributes))
-            if len(self._known_rests) < _KNOWN_AT_MOST:
-                self._known_rests[said] = known
+            known = len(self._distinct)
+            self._distinct.append(device.attributes)
+            if len(self._known) < _KNOWN_AT_MOST:
+                self._known[said] = known
         return known
+
+
+def _put(values: "array[Any]", place: int, value: float, nothing: float) -> None:
+    """Set a value; what lies beyond the end is ``nothing``, and takes no room."""
+    if place >= len(values):
+        if value == nothing or value != value:
+            return
+        values.extend(array(values.typecode, [nothing]) * (place + 1 - len(values)))
+    values[place] = value
