@@ -1,6 +1,6 @@
-"""The values that travel through ingest: a delivery from the broker, a columnar batch of one stream, a rejection."""
+"""The values that travel through ingest: a delivery from the broker, a columnar batch of one stream, a rejection, and
+what a take of deliveries held."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -76,8 +76,6 @@ class Batch:
     """index of the delivery each reading came in"""
     item: NDArray[np.int32]
     """position in its pack, -1 when it came alone"""
-    values: Sequence[Any] = field(default=(), repr=False)
-    """the decoded JSON objects, for the payload of a later rejection; not needed once committed"""
 
     def __len__(self) -> int:
         return len(self.time)
@@ -94,9 +92,20 @@ class Batch:
             columns={name: column[positions] for name, column in self.columns.items()},
             source=self.source[positions],
             item=self.item[positions],
-            values=[self.values[i] for i in positions.tolist()] if self.values else (),
         )
 
-    def bare(self) -> "Batch":
-        """The batch without the decoded objects, which only rejections need."""
-        return replace(self, values=())
+
+@dataclass
+class Decoded:
+    """What a take of deliveries held."""
+
+    batches: list[Batch] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    unknown_devices: set[str] = field(default_factory=set)
+    """ids that were not in the registry: the database may know them by now"""
+    unknown_fields: dict[str, int] = field(default_factory=dict)
+    """by stream, how many fields the contract does not know"""
+
+    def count_unknown_fields(self, stream: str, count: int) -> None:
+        if count:
+            self.unknown_fields[stream] = self.unknown_fields.get(stream, 0) + count

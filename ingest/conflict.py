@@ -8,7 +8,7 @@ from typing import Any
 from devices.contract import FieldSpec, Stream, shown
 from devices.units import EPOCH, MICROSECOND, format_instant
 from ingest.batch import MISSING, Batch, Column, Delivery, Rejection
-from ingest.payload import ALONE, item_text
+from ingest.payload import ALONE, item_text, item_value
 
 _MOST_SHOWN = 3
 Values = tuple[object, ...]
@@ -23,7 +23,7 @@ def refuse_conflicts(batch: Batch, stored: Sequence[Values], deliveries: Sequenc
 
 def _refuse(batch: Batch, row: int, mine: Values, stored: Values, deliveries: Sequence[Delivery]) -> Rejection:
     delivery, item = deliveries[batch.source[row]], int(batch.item[row])
-    value = batch.values[row]
+    value = item_value(delivery.payload, item)
     differing = list(_differences(batch.stream, mine, stored))
     named = "; ".join(differing[:_MOST_SHOWN]) + ("; …" if len(differing) > _MOST_SHOWN else "")
     numbered = f" and seq {batch.seq[row]}" if batch.seq[row] >= 0 else ""

@@ -9,13 +9,14 @@ import psycopg
 
 from devices.contract import Flaw
 from devices.topics import Address, Topics, device_flaw
-from ingest.batch import Batch, Delivery, Rejection
+from ingest.batch import Batch, Decoded, Delivery, Rejection
 from ingest.database_link import DatabaseLink
-from ingest.decoder import Decoded, Decoder, refuse
+from ingest.decoder import Decoder
 from ingest.look_ahead import LookAhead
 from ingest.marks import marked_spans
 from ingest.numbering import Numbers, settled_numbers
 from ingest.refusals import refused
+from ingest.refusing import refuse
 from ingest.registrar import Registrar
 from ingest.registry import Device, Registry
 from ingest.rejects import fetch_rejects
@@ -169,7 +170,7 @@ class Intake:
 
     def hand_on(self, written: Written) -> None:
         """Give processing what a transaction holds, once it is known to be committed."""
-        batches = [batch.bare() for batch in written.batches] + refused(written.rejections, self._registry)
+        batches = list(written.batches) + refused(written.rejections, self._registry)
         if batches:
             self._hand_on(Committed(batches, transaction=written.transaction))
 

@@ -7,8 +7,8 @@ same when the take's turn comes; otherwise the take is decoded again.
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from ingest.batch import Delivery
-from ingest.decoder import Decoded, Decoder
+from ingest.batch import Decoded, Delivery
+from ingest.decoder import Decoder
 from ingest.registry import Registry
 
 WORTH_WHILE = 50_000

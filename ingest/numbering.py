@@ -14,8 +14,7 @@ import orjson
 from devices.contract import Flaw
 from devices.topics import Address
 from devices.units import parse_instant
-from ingest.batch import Batch, Rejection
-from ingest.decoder import Decoded
+from ingest.batch import Batch, Decoded, Rejection
 from ingest.payload import MAX_PAYLOAD
 from ingest.registry import Device, Registry
 from ingest.watermark import LARGEST_NUMBER, Asked, Range, merge

@@ -31,12 +31,9 @@ def read_payload(payload: bytes) -> Iterable[tuple[int, Any]] | Flaw:
 
 def read_value(payload: bytes) -> Any:
     """The JSON value of a payload, a list for a pack; a Flaw when it is none."""
-    if len(payload) > MAX_PAYLOAD:
-        return Flaw("too_large", f"the payload has {len(payload)} bytes, must be at most {MAX_PAYLOAD}")
-    if len(payload) > MAX_BRACKETS:
-        opened = payload.count(b"[") + payload.count(b"{")
-        if opened > MAX_BRACKETS:
-            return Flaw("too_large", f"the payload opens {opened} lists and objects, must be at most {MAX_BRACKETS}")
+    flaw = size_flaw(payload)
+    if flaw is not None:
+        return flaw
     try:
         value = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
@@ -48,6 +45,17 @@ def read_value(payload: bytes) -> Any:
     if isinstance(value, list) and len(value) > MAX_PACK:
         return Flaw("too_large", f"the pack holds {len(value)} readings, must hold at most {MAX_PACK}")
     return value
+
+
+def size_flaw(payload: bytes) -> Flaw | None:
+    """Why a payload is too large to be looked at; None if it is not."""
+    if len(payload) > MAX_PAYLOAD:
+        return Flaw("too_large", f"the payload has {len(payload)} bytes, must be at most {MAX_PAYLOAD}")
+    if len(payload) > MAX_BRACKETS:
+        opened = payload.count(b"[") + payload.count(b"{")
+        if opened > MAX_BRACKETS:
+            return Flaw("too_large", f"the payload opens {opened} lists and objects, must be at most {MAX_BRACKETS}")
+    return None
 
 
 def _with_wild_numbers(payload: bytes, error: str) -> Any:
@@ -68,6 +76,17 @@ def _with_wild_numbers(payload: bytes, error: str) -> Any:
 def items_of(value: Any) -> Iterable[tuple[int, Any]]:
     """What a decoded payload holds, each with its position in the pack or ALONE."""
     return enumerate(value) if isinstance(value, list) else ((ALONE, value),)
+
+
+def item_value(payload: bytes, item: int) -> Any:
+    """The value at a position of a payload that was decoded before."""
+    value = _value(payload)
+    return value if item == ALONE else value[item]
+
+
+@lru_cache(maxsize=4)
+def _value(payload: bytes) -> Any:
+    return read_value(payload)
 
 
 def item_text(payload: bytes, item: int, value: Any) -> bytes:

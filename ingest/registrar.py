@@ -9,8 +9,8 @@ from devices.topics import Address
 from ingest.batch import Delivery, Rejection
 from ingest.birth import Birth, read_birth, read_status
 from ingest.database_link import DatabaseLink
-from ingest.decoder import refuse
 from ingest.device_store import find_devices, register, registered_since, set_status
+from ingest.refusing import refuse
 from ingest.registry import Device, Registry
 
 Read = Callable[[str], Address | Flaw | None]

@@ -9,9 +9,8 @@ import numpy as np
 import psycopg
 from psycopg.errors import InvalidParameterValue, UniqueViolation
 
-from ingest.batch import Batch, Delivery, Rejection
+from ingest.batch import Batch, Decoded, Delivery, Rejection
 from ingest.conflict import refuse_conflicts
-from ingest.decoder import Decoded
 from ingest.numbering import Numbers
 from ingest.reading_store import Outcome, known_values, store_new, store_readings
 from ingest.redelivery import in_question, rows_not_refused, without_refused

@@ -117,7 +117,7 @@ def decoded(servers: World, load: Load) -> list[Batch]:
         payload_at = int(load.ids[place] - load.starts[place]) + 2
         topic = packet[: payload_at - 2].split(b"cv1/", 1)[1]
         deliveries.append(Delivery("cv1/" + topic.decode(), packet[payload_at:], now))
-    return [batch.bare() for batch in Decoder(servers.topics).decode(deliveries, registry).batches]
+    return Decoder(servers.topics).decode(deliveries, registry).batches
 
 
 def _single_load(topics: Topics, count: int, first_seq: int) -> Load:

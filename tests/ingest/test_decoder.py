@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from ingest_material import NOW, TOPICS, at, bay, delivery, fleet, micros, registry, state
 
 from devices.contract import Flaw
-from ingest.batch import NO_SEQ, Delivery, Rejection
-from ingest.decoder import MOST_REFUSED, NEWEST_MICROS, OLDEST_MICROS, Decoded, Decoder
+from ingest.batch import NO_SEQ, Decoded, Delivery, Rejection
+from ingest.decoder import NEWEST_MICROS, OLDEST_MICROS, Decoder
 from ingest.payload import ALONE, read_payload
+from ingest.refusing import MOST_REFUSED
 
 KEYS = {device.id: device.key for device in fleet()}
 

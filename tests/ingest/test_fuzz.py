@@ -16,9 +16,9 @@ from ingest_material import NOW, TOPICS, at, fleet, micros
 from devices.contract import Flaw
 from devices.topics import Address
 from ingest.answers import answer
-from ingest.batch import Delivery
+from ingest.batch import Decoded, Delivery
 from ingest.birth import read_birth, read_status
-from ingest.decoder import Decoded, Decoder
+from ingest.decoder import Decoder
 from ingest.identity import find_repeats
 from ingest.numbering import settled_numbers
 from ingest.packing import pack

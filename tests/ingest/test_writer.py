@@ -13,8 +13,10 @@ from ingest_material import NOW, TOPICS, at, bay, count_rows, delivery, ledger, 
 
 from devices.contract import Flaw
 from devices.kinds import streams
+from ingest.batch import Decoded
 from ingest.database import connect
-from ingest.decoder import Decoded, Decoder, refuse
+from ingest.decoder import Decoder
+from ingest.refusing import refuse
 from ingest.rejects import fetch_rejects
 from ingest.writer import Doubt, Take, Written, write
 

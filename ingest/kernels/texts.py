@@ -1,0 +1,102 @@
+"""Tables of texts: whom a topic speaks for, and the distinct labels of a column. Open addressing, linear probing."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ingest.kernels.tokens import Text, inner, says
+
+EMPTY = -1
+_PRIME = 0x100000001B3
+_BASIS = -0x340D631B7BDDDCDB
+
+
+HASH, OWNER, DEVICE_KEY, NAME_START, NAME_END, ENTRY = range(6)
+"""what ``Spoken.entries`` says of each, and how much that is"""
+
+
+class Spoken(NamedTuple):
+    """Which device a topic's speaker means by a name."""
+
+    slots: NDArray[np.int64]
+    """number of an entry or EMPTY; a power of two of them, at least twice as many as entries"""
+    entries: NDArray[np.int64]
+    """[entries, ENTRY]: hash; number of the speaker; key of the device; where the name stands in ``names``"""
+    names: Text
+    seed: int
+    """drawn anew by every process: nobody can choose names that meet in one slot"""
+
+
+@inner
+def _hashed(text, at, end, seed):  # type: ignore[no-untyped-def]
+    """FNV-1a of a text."""
+    hashed = np.int64(_BASIS) ^ np.int64(seed)
+    for place in range(at, end):
+        hashed = (hashed ^ np.int64(text[place])) * np.int64(_PRIME)
+    return hashed ^ (hashed >> 29)
+
+
+@inner
+def find(  # type: ignore[no-untyped-def]
+    text, at, end, speaker, slots, entries, names, seed
+):
+    """Key of the device that a speaker means by a name; -1 if that is not in the table."""
+    hashed = _hashed(text, at, end, seed + speaker)
+    mask = len(slots) - 1
+    slot = hashed & mask
+    while slots[slot] != EMPTY:
+        entry = slots[slot]
+        if entries[entry, HASH] == hashed and entries[entry, OWNER] == speaker:
+            start, stop = entries[entry, NAME_START], entries[entry, NAME_END]
+            if stop - start == end - at and says(text, at, names, start, stop):
+                return entries[entry, DEVICE_KEY]
+        slot = (slot + 1) & mask
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def enter(first: int, last: int, spoken: Spoken) -> None:
+    """Lead to the entries numbered ``first`` to ``last`` - 1, which lack but their hashes."""
+    slots, entries, names, seed = spoken.slots, spoken.entries, spoken.names, spoken.seed
+    mask = len(slots) - 1
+    for entry in range(first, last):
+        start, end = entries[entry, NAME_START], entries[entry, NAME_END]
+        hashed = _hashed(names, start, end, seed + entries[entry, OWNER])
+        entries[entry, HASH] = hashed
+        slot = hashed & mask
+        while slots[slot] != EMPTY:
+            slot = (slot + 1) & mask
+        slots[slot] = entry
+
+
+@njit(cache=True, nogil=True)
+def intern(
+    text: Text, at: NDArray[np.int64], length: NDArray[np.int64], seed: int, slots: NDArray[np.int32],
+    codes: NDArray[np.int32], first: NDArray[np.int32],
+) -> int:  # fmt: skip
+    """Number the distinct texts of a column in the order they come; returns how many there are.
+
+    at, length: of each row's text, length < 0 = none; slots: int32[power of two, at least twice the rows], EMPTY;
+    codes: int32[rows], number of each row's text, -1 = none; first: int32[rows], a row for each number.
+    """
+    mask = len(slots) - 1
+    known = 0
+    for row in range(len(at)):
+        codes[row] = -1
+        if length[row] < 0:
+            continue
+        end = at[row] + length[row]
+        slot = _hashed(text, at[row], end, seed) & mask
+        while slots[slot] != EMPTY:
+            other = first[slots[slot]]
+            if length[other] == length[row] and says(text, at[row], text, at[other], at[other] + length[other]):
+                break
+            slot = (slot + 1) & mask
+        if slots[slot] == EMPTY:
+            slots[slot] = known
+            first[known] = row
+            known += 1
+        codes[row] = slots[slot]
+    return known

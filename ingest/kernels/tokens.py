@@ -1,0 +1,192 @@
+"""The tokens of JSON: blanks, strings without escapes, numbers. All return where the token ends, -1 for not known.
+
+A number of m digits and the decimal exponent e is m·10^e. Up to 10^22 powers of ten are exact in a double, so that one
+multiplication or division of an m below 2^53 is correctly rounded (W. D. Clinger, How to Read Floating Point Numbers
+Accurately, 1990). For a longer m the quotient is corrected by its exact remainder (T. J. Dekker, A floating-point
+technique for extending the available precision, 1971); where that leaves a doubt about the last bit, we do not know.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Text = NDArray[np.uint8]
+
+inner: Any = njit(nogil=True, _nrt=False)  # type: ignore[call-overload]
+"""for what other kernels call: arrays handed on are not counted, which would cost ten times what is done with a byte"""
+
+MOST_DIGITS = 18
+"""of a number, so that 64 bits hold it; a double never needs more than 17"""
+MOST_EXACT = 2**53
+_POWERS = np.array([float(10**e) for e in range(23)])
+_SPLIT = 134_217_729.0
+"""2^27 + 1: cuts a double into two halves whose products are exact"""
+
+
+@inner
+def skip_blank(text: Text, at: int) -> int:
+    """The first position that is no white space."""
+    while text[at] == 32 or text[at] == 10 or text[at] == 13 or text[at] == 9:
+        at += 1
+    return at
+
+
+@inner
+def string_end(text: Text, at: int) -> int:
+    """Where the closing quote stands of a string that begins at ``at``; -1 for an escape or what is not UTF-8."""
+    while True:
+        byte = text[at]
+        if byte == 34:
+            return at
+        if byte < 32 or byte == 92:
+            return -1
+        if byte < 128:
+            at += 1
+            continue
+        size = _character(text, at)
+        if size == 0:
+            return -1
+        at += size
+
+
+@inner
+def _character(text: Text, at: int) -> int:
+    """Bytes of the character beyond ASCII at ``at``; 0 if it is none (RFC 3629, section 4)."""
+    first, second = text[at], text[at + 1]
+    if 0xC2 <= first <= 0xDF:
+        return 2 if 0x80 <= second <= 0xBF else 0
+    lowest = 0xA0 if first == 0xE0 else 0x90 if first == 0xF0 else 0x80
+    highest = 0x9F if first == 0xED else 0x8F if first == 0xF4 else 0xBF
+    if first < 0xE0 or first > 0xF4 or second < lowest or second > highest or text[at + 2] & 0xC0 != 0x80:
+        return 0
+    if first < 0xF0:
+        return 3
+    return 4 if text[at + 3] & 0xC0 == 0x80 else 0
+
+
+@inner
+def characters(text: Text, at: int, end: int) -> int:
+    """How many characters some UTF-8 has."""
+    count = 0
+    for place in range(at, end):
+        count += text[place] & 0xC0 != 0x80
+    return count
+
+
+@inner
+def says(text: Text, at: int, word: Text, start: int, stop: int) -> bool:
+    """Whether ``word[start:stop]`` stands at ``at``."""
+    for place in range(start, stop):  # noqa: SIM110 - compiled
+        if text[at + place - start] != word[place]:
+            return False
+    return True
+
+
+@inner
+def literal(text: Text, at: int) -> tuple[int, int]:
+    """The end of true, false or null, and 1, 0 or -1 for them."""
+    if text[at] == 116 and text[at + 1] == 114 and text[at + 2] == 117 and text[at + 3] == 101:
+        return at + 4, 1
+    if text[at] == 110 and text[at + 1] == 117 and text[at + 2] == 108 and text[at + 3] == 108:
+        return at + 4, -1
+    if text[at] == 102 and text[at + 1] == 97 and text[at + 2] == 108 and text[at + 3] == 115 and text[at + 4] == 101:
+        return at + 5, 0
+    return -1, 0
+
+
+@inner
+def number(text, at):  # type: ignore[no-untyped-def]
+    """The end of a number, whether it is written as an integer, that integer, and its value as a double."""
+    unknown = -1, False, np.int64(0), 0.0
+    negative = text[at] == 45
+    at += negative
+    first = at
+    mantissa: Any = np.int64(0)
+    digits: Any = 0
+    exponent: Any = 0
+    while 48 <= text[at] <= 57:
+        mantissa = mantissa * 10 + (np.int64(text[at]) - 48)
+        digits += mantissa > 0
+        if digits > MOST_DIGITS:
+            return unknown
+        at += 1
+    if at == first or (text[first] == 48 and at > first + 1):
+        return unknown
+    whole = True
+    if text[at] == 46:
+        whole = False
+        at += 1
+        point = at
+        while 48 <= text[at] <= 57:
+            mantissa = mantissa * 10 + (np.int64(text[at]) - 48)
+            digits += mantissa > 0
+            if digits > MOST_DIGITS:
+                return unknown
+            at += 1
+        if at == point:
+            return unknown
+        exponent = point - at
+    if text[at] == 101 or text[at] == 69:
+        whole = False
+        at, power = _exponent(text, at + 1)
+        if at < 0:
+            return unknown
+        exponent += power
+    if whole and negative and mantissa == 0:  # -0: an integer for some, a double for others
+        return unknown
+    value = _scaled(mantissa, exponent)
+    if np.isnan(value):
+        return unknown
+    return (at, whole, -mantissa, -value) if negative else (at, whole, mantissa, value)
+
+
+@inner
+def _exponent(text, at):  # type: ignore[no-untyped-def]
+    """The end of an exponent that begins after its e, and the exponent."""
+    negative = text[at] == 45
+    at += negative or text[at] == 43
+    first = at
+    power: Any = 0
+    while 48 <= text[at] <= 57:
+        power = power * 10 + (np.int64(text[at]) - 48)
+        at += 1
+        if at - first > 3:
+            return -1, 0
+    if at == first:
+        return -1, 0
+    return at, -power if negative else power
+
+
+@inner
+def _scaled(mantissa, exponent):  # type: ignore[no-untyped-def]
+    """mantissa·10^exponent, correctly rounded; NaN where that is not known."""
+    if exponent == 0 or mantissa == 0:
+        return float(mantissa)
+    if 0 < exponent < len(_POWERS) and mantissa <= MOST_EXACT:
+        return float(mantissa) * _POWERS[exponent]
+    if -len(_POWERS) < exponent < 0:
+        return _quotient(mantissa, _POWERS[-exponent])
+    return np.nan
+
+
+@inner
+def _quotient(mantissa, power):  # type: ignore[no-untyped-def]
+    near = float(mantissa)
+    quotient = near / power
+    if mantissa <= MOST_EXACT:
+        return quotient
+    product = quotient * power
+    shifted = quotient * _SPLIT
+    high = shifted - (shifted - quotient)
+    low = quotient - high
+    shifted = power * _SPLIT
+    power_high = shifted - (shifted - power)
+    power_low = power - power_high
+    error = ((high * power_high - product) + high * power_low + low * power_high) + low * power_low
+    remainder = (near - product) - error
+    correction = (remainder + float(mantissa - np.int64(near))) / power
+    result = quotient + correction
+    left = correction - (result - quotient)
+    return result if result + left * 1.0000000001 == result else np.nan
