@@ -4,12 +4,16 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Query
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from pydantic import BeforeValidator, WithJsonSchema
+from starlette.requests import HTTPConnection
 
 from api.cursors import MAX_LENGTH, CursorError, decode
-from api.problems import invalid_parameter, not_found
+from api.problems import invalid, invalid_parameter, not_found
 from api.services import Services
 from api.times import parse_step, parse_time
+from devices.contract import shown
 
 _TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-20T08:00:00+08:00"]})
 _STEP_SCHEMA = WithJsonSchema({"type": "string", "examples": ["15m"]})
@@ -24,6 +28,29 @@ Cursor = Annotated[
     str | None, Query(max_length=MAX_LENGTH, description="`next` of the page before, with the same filters")
 ]
 Text = Annotated[str | None, Query(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
+
+
+def only_known(connection: HTTPConnection) -> None:
+    """A dependency of every route under /v1: a misspelt filter is refused, since ignoring it would answer too much."""
+    if not connection.scope["query_string"]:
+        return
+    route: APIRoute | APIWebSocketRoute = connection.scope["route"]
+    known = _names(route.dependant)
+    unknown = [name for name in connection.query_params if name not in known]
+    if unknown:
+        right = f"must be one of {', '.join(known)}" if known else "this route has none"
+        raise invalid(
+            [
+                {"in": "query", "name": name, "detail": f"{shown(name)} is no parameter here, {right}"}
+                for name in unknown
+            ]
+        )
+
+
+def _names(dependant: Dependant) -> list[str]:
+    """The query parameters of a route and of what it depends on."""
+    own = [field.alias for field in dependant.query_params]
+    return own + [name for inner in dependant.dependencies for name in _names(inner)]
 
 
 def codes(services: Services, area: str | None) -> list[str] | None:

@@ -72,6 +72,23 @@ def test_every_route_under_v1_asks_for_a_key_where_keys_are_configured(config: A
         assert client.get("/openapi.json").json()["components"]["securitySchemes"]
 
 
+def test_a_misspelt_parameter_is_refused_on_every_route_with_the_ones_it_has(client: httpx.Client) -> None:
+    for method, path in OPERATIONS:
+        if path.startswith("/v1/"):
+            parameters = OPENAPI["paths"][path][method].get("parameters", [])
+            known = [parameter["name"] for parameter in parameters if parameter["in"] == "query"]
+            answer = client.request(method, re.sub(r"{\w+}", "1", path), params={"form": "x"})
+            assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+            detail = next(error["detail"] for error in answer.json()["errors"] if error["name"] == "form")
+            right = f"must be one of {', '.join(known)}" if known else "this route has none"
+            assert detail == f'"form" is no parameter here, {right}'
+
+
+def test_every_misspelt_parameter_is_named(client: httpx.Client) -> None:
+    answer = client.get("/v1/areas", params={"level": "district", "Parent": "310000", "x": "1"})
+    assert [error["name"] for error in answer.json()["errors"]] == ["Parent", "x"]
+
+
 def test_an_unknown_path_is_a_problem(client: httpx.Client) -> None:
     for path in ("/v1/nothing", "/nothing", "/v1", "/v1/areas/"):
         answer = client.get(path)
