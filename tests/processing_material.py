@@ -89,7 +89,6 @@ def batch(stream: str, rows: Sequence[tuple[int, dict[str, Any]]]) -> Batch:
         columns=columns.columns,
         source=np.zeros(count, np.int32),
         item=np.full(count, -1, np.int32),
-        values=[value for _, value in rows],
     )
 
 
