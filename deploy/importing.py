@@ -17,6 +17,7 @@ import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from api.subscriber import IDS_PER_COMMAND
 from deploy.errors import DeployError
 from deploy.migration import without_password
 from deploy.recompute import INTERRUPTED, Wanted, run_recompute
@@ -24,6 +25,7 @@ from deploy.settings import Settings
 from devices.area import CityError
 from devices.city import City, load_city
 from devices.kinds import kinds
+from devices.publisher import Publisher, PublishError
 from devices.replay import Recording, TraceError, births, in_words, open_trace
 from devices.topics import Topics
 from devices.units import format_instant
@@ -39,6 +41,7 @@ from processing.rebuilding import new_engine
 from processing.recompute import longest_window
 
 READINGS_AT_ONCE = 20_000
+BROKER_WAIT_S = 3.0
 _ANY_AGE = 2**62
 
 
@@ -85,6 +88,18 @@ class Importer:
         if refused:
             self._write(messages, refused)
 
+    def tell(self, broker: str, recording: Recording) -> bool:
+        """Tell a running pipeline to look the recording's devices up; False if there is no broker to say it through."""
+        names = [birth.device for birth in births(recording, 1.0)]
+        try:
+            with Publisher(broker, name="import", connect_timeout=BROKER_WAIT_S) as publisher:
+                for start in range(0, len(names), IDS_PER_COMMAND):
+                    named = orjson.dumps({"devices": names[start : start + IDS_PER_COMMAND]})
+                    publisher.publish(self._topics.command("registry"), named)
+                return publisher.flush(timeout=BROKER_WAIT_S)
+        except PublishError:
+            return False
+
     def take(self, recording: Recording, done: int) -> int:
         """Commit the next readings after the first ``done``; returns how many are done then."""
         rows = recording.rows[done : done + READINGS_AT_ONCE]
@@ -113,7 +128,7 @@ def run_import(
         raise DeployError(f"cannot reach {without_password(settings.database)}: {error}") from error
     try:
         for recording in recordings:
-            if not _import(importer, recording, stop):
+            if not _import(importer, recording, settings, stop):
                 print("stopped before the end; the same command again goes on: what is there counts as duplicate")
                 return INTERRUPTED
     except (DatabaseAwayError, psycopg.Error) as error:
@@ -123,10 +138,12 @@ def run_import(
     return _vital_signs(recordings, city, settings, stop, then_recompute=then_recompute)
 
 
-def _import(importer: Importer, recording: Recording, stop: threading.Event) -> bool:
+def _import(importer: Importer, recording: Recording, settings: Settings, stop: threading.Event) -> bool:
     """Import one recording and print its summary; False when it was stopped."""
     importer.tally = Tally()
     importer.register(recording)
+    if not importer.tell(settings.broker_login, recording):
+        print(f"no broker at {without_password(settings.broker)}: a pipeline learns of new devices at its next start")
     began, done = time.monotonic(), 0
     with _bar() as bar:
         task = bar.add_task(recording.name, total=len(recording.rows))

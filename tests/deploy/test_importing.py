@@ -5,14 +5,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import psycopg
 import pytest
+from conftest import free_port
+from mqtt_client import MqttClient, eventually
 from processing_material import city_files
 
 from deploy.errors import DeployError
 from deploy.importing import run_import
 from deploy.recompute import Wanted, run_recompute
 from deploy.settings import Settings, load
+from devices.kinds import kinds
+from devices.topics import Topics
 from ingest.database_link import DatabaseLink
 
 TOML = """
@@ -34,12 +39,13 @@ SPAN = Wanted("2016-11-04T08:00:00+08:00", "2016-11-04T10:00:00+08:00")
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database_url: str) -> Settings:
+def settings(tmp_path: Path, database_url: str, broker_url: str) -> Settings:
     folder = tmp_path / "city"
     folder.mkdir()
     for name, text in city_files().items():
         (folder / name).write_text(text, encoding="utf-8")
-    return replace(load({}, data_dir=tmp_path / "data"), database_url=database_url, city=str(folder))
+    loaded = load({}, data_dir=tmp_path / "data")
+    return replace(loaded, database_url=database_url, mqtt_url=broker_url, city=str(folder))
 
 
 @pytest.fixture
@@ -157,3 +163,21 @@ def test_an_import_does_not_cut_the_connection_of_live_ingest(tmp_path: Path, se
     assert live.do(lambda connection: connection.execute("SELECT pg_backend_pid()").fetchone()) == (before,)
     assert live.errors == 0
     live.close()
+
+
+def test_a_running_pipeline_is_told_of_the_devices_that_came(tmp_path: Path, settings: Settings) -> None:
+    pipeline = MqttClient(settings.broker)
+    pipeline.subscribe(Topics("990000", kinds()).command("registry"))
+    run_import([trace(tmp_path, "t", "ab", range(0, 10, 5))], None, settings, threading.Event(), then_recompute=False)
+    eventually(lambda: len(pipeline.received) == 1, "the command")
+    assert orjson.loads(pipeline.received[0].payload) == {"devices": ["a", "b"]}
+    pipeline.close()
+
+
+def test_an_import_needs_no_broker(
+    tmp_path: Path, settings: Settings, connection: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = replace(settings, mqtt_url=f"mqtt://127.0.0.1:{free_port()}")
+    run_import([trace(tmp_path, "t", "a", range(0, 10, 5))], None, alone, threading.Event(), then_recompute=False)
+    assert "a pipeline learns of new devices at its next start" in capsys.readouterr().out
+    assert connection.execute("SELECT count(*) FROM devices").fetchone() == (1,)
