@@ -12,6 +12,7 @@ from devices.topics import Address, Topics, device_flaw
 from ingest.batch import Batch, Decoded, Delivery, Rejection
 from ingest.database_link import DatabaseLink
 from ingest.decoder import Decoder
+from ingest.frontier import Frontier
 from ingest.look_ahead import LookAhead
 from ingest.marks import marked_spans
 from ingest.numbering import Numbers, settled_numbers
@@ -57,6 +58,7 @@ class Intake:
         self._ahead = LookAhead(self._decoder, registry)
         self._repeating: frozenset[str] = frozenset()
         """streams of which the last take held something that was stored already"""
+        self._frontier = Frontier()
         self.doubt: Doubt | None = None
         """set when the last ``take_in`` failed between its COMMIT and the answer"""
 
@@ -145,7 +147,7 @@ class Intake:
         """Commit; ``rejections`` are refused births, ``replayed`` the rejects settled by registration."""
         decoded.rejections += rejections
         take = Take(deliveries, decoded, replayed, doubt, spooled, self._numbers(decoded))
-        take.repeating = self._repeating
+        take.repeating, take.frontier = self._repeating, self._frontier
         take.repeats_likely = spooled is not None or any(d.redelivered for d in deliveries)
         try:
             return self._commit(take)
@@ -170,6 +172,8 @@ class Intake:
 
     def hand_on(self, written: Written) -> None:
         """Give processing what a transaction holds, once it is known to be committed."""
+        for batch in written.batches:
+            self._frontier.advance(batch)
         batches = list(written.batches) + refused(written.rejections, self._registry)
         if batches:
             self._hand_on(Committed(batches, transaction=written.transaction))

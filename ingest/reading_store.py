@@ -1,7 +1,7 @@
 """The SQL of readings: put a batch into its hypertable, and tell what is new from duplicates and conflicts.
 
-A batch goes by binary COPY straight into its table. Only where that meets an identity already stored, or is expected
-to, the readings are looked for, and what is there is compared with them.
+A batch goes by binary COPY straight into its table. Only readings that may well be stored already are looked for, and
+what is there is compared with them; all of a batch where the COPY meets an identity that is stored.
 """
 
 from dataclasses import dataclass, field
@@ -33,27 +33,27 @@ class Outcome:
     """what the table held before, by position in the batch"""
 
 
-def store_new(connection: psycopg.Connection, batch: Batch) -> Outcome:
-    """Store a batch none of which the table holds; raises UniqueViolation where it does, which ends the transaction."""
-    repeats = find_repeats(batch)
-    _copy_new(connection, batch, repeats)
-    return Outcome(repeats)
+def store_trusting(connection: psycopg.Connection, batch: Batch, suspects: NDArray[np.intp]) -> Outcome:
+    """Store what is new of a batch of which the table holds none but perhaps ``suspects`` (positions).
 
-
-def store_readings(connection: psycopg.Connection, batch: Batch, *, look_first: bool = False) -> Outcome:
-    """Store what is new of a batch, within the present transaction; the first reading of an identity counts.
-
-    ``look_first``: some of it is probably stored already.
+    Raises UniqueViolation where it holds others; that ends the transaction.
     """
     repeats = find_repeats(batch)
-    if not look_first:
-        try:
-            with connection.transaction():
-                _copy_new(connection, batch, repeats)
-            return Outcome(repeats)
-        except UniqueViolation:
-            pass
-    return _store_beside_known(connection, batch, repeats)
+    repeats, known = _compared(connection, batch, repeats, suspects) if len(suspects) else (repeats, {})
+    if repeats.new.any():
+        _copy_new(connection, batch, repeats)
+    return Outcome(repeats, known)
+
+
+def store_readings(connection: psycopg.Connection, batch: Batch) -> Outcome:
+    """Store what is new of a batch, within the present transaction; the first reading of an identity counts."""
+    repeats = find_repeats(batch)
+    try:
+        with connection.transaction():
+            _copy_new(connection, batch, repeats)
+        return Outcome(repeats)
+    except UniqueViolation:
+        return _store_beside_known(connection, batch, repeats)
 
 
 def column_names(stream: Stream) -> list[str]:
@@ -77,18 +77,28 @@ def _copy_new(connection: psycopg.Connection, batch: Batch, repeats: Repeats) ->
 
 def _store_beside_known(connection: psycopg.Connection, batch: Batch, repeats: Repeats) -> Outcome:
     """Store a batch of which the table may hold a part: that part is compared, the rest goes straight in."""
-    known = known_values(connection, batch)
-    if known:
-        rows = np.array(list(known), np.intp)
-        mine = as_stored(batch.take(rows))
-        alike = np.array([one == other for one, other in zip(mine, known.values(), strict=True)], np.bool_)
-        repeats = _with_known(repeats, rows, alike)
+    repeats, known = _compared(connection, batch, repeats, np.arange(len(batch)))
     if repeats.new.any():
         try:
             _copy_new(connection, batch, repeats)
         except UniqueViolation as error:
             raise SerializationFailure("another writer stored some of these readings at the same moment") from error
     return Outcome(repeats, known)
+
+
+def _compared(
+    connection: psycopg.Connection, batch: Batch, repeats: Repeats, looked_for: NDArray[np.intp]
+) -> tuple[Repeats, dict[int, Values]]:
+    """What is stored already decides over what the batch holds first; with what is stored, by position."""
+    part = batch.take(looked_for)
+    found = known_values(connection, part)
+    if not found:
+        return repeats, {}
+    among = np.array(list(found), np.intp)
+    mine = as_stored(part.take(among))
+    alike = np.array([one == other for one, other in zip(mine, found.values(), strict=True)], np.bool_)
+    rows = looked_for[among]
+    return _with_known(repeats, rows, alike), dict(zip(rows.tolist(), found.values(), strict=True))
 
 
 def known_values(connection: psycopg.Connection, batch: Batch) -> dict[int, Values]:
@@ -114,7 +124,6 @@ def known_values(connection: psycopg.Connection, batch: Batch) -> dict[int, Valu
 
 
 def _with_known(repeats: Repeats, known: NDArray[np.intp], alike: NDArray[np.bool_]) -> Repeats:
-    """What is stored already decides over what the batch holds first."""
     duplicate, conflict = repeats.duplicate.copy(), repeats.conflict.copy()
     duplicate[known], conflict[known] = alike, ~alike
     return Repeats(duplicate, conflict)

@@ -7,17 +7,21 @@ from uuid import UUID
 
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from psycopg.errors import InvalidParameterValue, UniqueViolation
 
 from ingest.batch import Batch, Decoded, Delivery, Rejection
 from ingest.conflict import refuse_conflicts
+from ingest.frontier import Frontier
 from ingest.numbering import Numbers
-from ingest.reading_store import Outcome, known_values, store_new, store_readings
+from ingest.reading_store import Outcome, known_values, store_readings, store_trusting
 from ingest.redelivery import in_question, rows_not_refused, without_refused
 from ingest.rejects import insert_rejections, keep_refused, refused_before, resolve
 from ingest.watermark_store import Standing, move_watermarks
 
 _ACCOUNTED = "SELECT coalesce(sum(stored + duplicate + rejected), 0)::bigint FROM ledger"
+_FEW = 100
+"""readings that may be looked for in vain"""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,9 @@ class Take:
     repeats_likely: bool = False
     """readings of any stream may well be stored already, so that trying without a look is in vain"""
     repeating: Collection[str] = ()
-    """streams of which some readings are probably stored already: they are looked for first"""
+    """streams of which some readings are probably stored already"""
+    frontier: Frontier = field(default_factory=Frontier)
+    """tells which readings may be: they are looked for first"""
 
 
 @dataclass
@@ -120,7 +126,7 @@ def write(connection: psycopg.Connection, take: Take) -> Written:
 
 
 def _write(connection: psycopg.Connection, take: Take, *, trusting: bool) -> Written:
-    """``trusting``: only ``repeating`` streams hold what is stored already; raises UniqueViolation where others do."""
+    """``trusting``: only readings behind the frontier are stored already; raises UniqueViolation where others are."""
     account = _Account()
     rejections = list(take.decoded.rejections)
     with connection.transaction():
@@ -205,10 +211,10 @@ def _store(
 ) -> Batch:
     """Store a batch; enter duplicates into the account and conflicts into the rejections; return what is new."""
     name = batch.stream.name
-    if trusting and name not in take.repeating:
-        outcome = store_new(connection, batch)
+    if trusting:
+        outcome = store_trusting(connection, batch, _suspects(batch, take))
     else:
-        outcome = store_readings(connection, batch, look_first=name in take.repeating)
+        outcome = store_readings(connection, batch)
     repeats = outcome.repeats
     if outcome.known:
         account.repeated.add(name)
@@ -221,6 +227,16 @@ def _store(
     account.stored[name] += len(new)
     account.stored_from.update(new.source.tolist())
     return new
+
+
+def _suspects(batch: Batch, take: Take) -> NDArray[np.intp]:
+    """Readings that are looked for before they are stored.
+
+    Late ones come in crowds and are new for all that; so many are looked for only where others were stored already.
+    """
+    repeating = batch.stream.name in take.repeating
+    suspects = take.frontier.suspects(batch, strict=repeating)
+    return suspects if repeating or len(suspects) <= max(_FEW, len(batch) // 10) else suspects[:0]
 
 
 def _refuse_conflicts(

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +14,10 @@ from ingest_material import NOW, TOPICS, at, bay, count_rows, delivery, ledger, 
 
 from devices.contract import Flaw
 from devices.kinds import streams
-from ingest.batch import Decoded
+from ingest.batch import Decoded, Delivery
 from ingest.database import connect
 from ingest.decoder import Decoder
+from ingest.frontier import Frontier
 from ingest.refusing import refuse
 from ingest.rejects import fetch_rejects
 from ingest.writer import Doubt, Take, Written, write
@@ -359,3 +361,39 @@ def test_a_reject_is_kept_to_the_letter(connection: psycopg.Connection, text: st
     kept = text.replace("\x00", "\ufffd").replace("\ud800", "?")
     rows = connection.execute("SELECT topic, device, detail, payload, packet_item, packet_id FROM rejects").fetchall()
     assert rows == [(f"cv1/310000/x/{kept}", kept, kept, payload, 3, None)]
+
+
+def test_readings_behind_the_frontier_are_looked_for_and_end_as_they_would_without(
+    connection: psycopg.Connection,
+) -> None:
+    frontier = Frontier()
+
+    def take(deliveries: list[Delivery], repeating: tuple[str, ...] = ()) -> Written:
+        decoded = Decoder(TOPICS).decode(deliveries, registry())
+        written = write(connection, Take(deliveries, decoded, repeating=repeating, frontier=frontier))
+        for batch in written.batches:
+            frontier.advance(batch)
+        return written
+
+    take([bay([state("free", n) for n in range(20)])])
+    again = take([bay([state("free", 5), state("closed", 7), state("free", 30), state("occupied", 6.5)])])
+    assert (again.stored, again.duplicate, again.rejected, again.repeated) == (2, 1, 1, frozenset({"parking_bay"}))
+    (refused,) = again.rejections
+    assert refused.reason == "conflict"
+    assert refused.item == 1
+    put(connection, [bay([state("free", n) for n in range(40, 60)])])  # another writer's: the frontier knows nothing
+    unforeseen = take([bay([state("free", 45), state("closed", 50), state("free", 70)])])
+    assert (unforeseen.stored, unforeseen.duplicate, unforeseen.rejected) == (1, 1, 1)
+    strict = take([bay(state("free"), "bay-3"), bay(state("free", 45))], repeating=("parking_bay",))
+    assert (strict.stored, strict.duplicate, strict.rejected) == (1, 1, 0)
+    assert ledger(connection) == {"parking_bay": (20 + 2 + 20 + 1 + 1, 3, 2)}
+    assert count_rows(connection, "parking_bay") == 44
+
+
+def test_a_crowd_of_late_readings_is_not_looked_for(connection: psycopg.Connection) -> None:
+    frontier = Frontier()
+    crowd = [bay([state("free", n / 10) for n in range(3_000)])]
+    (batch,) = Decoder(TOPICS).decode(crowd, registry()).batches
+    frontier.advance(replace(batch, time=batch.time + 10**12))
+    written = write(connection, Take(crowd, Decoder(TOPICS).decode(crowd, registry()), frontier=frontier))
+    assert (written.stored, written.repeated) == (3_000, frozenset())
