@@ -61,7 +61,7 @@ class Watch:
         slots = np.empty(len(newest), np.int32)
         count = kernels.sweep(newest, roster.places, reach, self._at, at, self._bound, slots)
         shift = Shift(slots[:count], 1 if at < self._at else -1, anew)
-        kernels.shift_counts(shift.slots, shift.sign, roster.places, self.counts)
+        kernels.shift_counts(shift.slots, shift.sign, newest, roster.places, self.counts)
         self._at = at
         return shift
 

@@ -45,7 +45,7 @@ class SensingTracker:
             kernels.reduce_codes(last - len(self._pane_of) + 1, last, self._pane_of, self._panes, partials)
         if self._aggregation == "mean_age":
             for standing in standings:
-                sum_ages(standing.area, standing.seen, standing.oldest, at, partials)
+                sum_ages(standing.counts(), at, partials)
         kernels.roll_up(self._parents, partials)
         for name, counts in self._alive(standings).items():
             partials[name] = counts

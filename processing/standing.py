@@ -1,7 +1,6 @@
 """What trackers are given and give back: readings with their place, the devices expected, and what was measured."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +37,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Standing:
-    """The devices an indicator expects, at the time of a tick; what goes by slot is made when somebody asks for it."""
+    """The devices an indicator expects, at the time of a tick."""
 
     roster: "Roster"
     needs: Needs
@@ -47,21 +46,6 @@ class Standing:
     """what was heard of the roster's devices on any stream"""
     at: int
     """µs since 1970"""
-
-    @cached_property
-    def area(self) -> Labels:
-        """Area of each slot, -1 = not expected."""
-        return self.roster.equipped(self.needs)
-
-    @cached_property
-    def oldest(self) -> Instants:
-        """A slot whose newest reading is before this is stale."""
-        return self.at - self.roster.stale
-
-    @property
-    def seen(self) -> Instants:
-        """When the slot was last heard on any stream."""
-        return self.heard.newest
 
     def areas_of(self, slots: NDArray[np.intp]) -> Labels:
         """Area label of some slots, -1 for those that are not expected or not heard lately on any stream."""
@@ -72,10 +56,18 @@ class Standing:
 
     def count(self, heard: "Heard", partials: NDArray[np.void]) -> None:
         """Set fresh, reporting and newest of kernels.PARTIAL[areas] to what was heard of the expected devices."""
+        counts = self._counts(heard)
+        partials["fresh"] = partials["reporting"] = counts["fresh"]
+        partials["newest"] = counts["newest"]
+
+    def counts(self) -> NDArray[np.void]:
+        """kernels.COUNT[areas] of what was heard of the expected devices on any stream, not rolled up."""
+        return self._counts(self.heard)
+
+    def _counts(self, heard: "Heard") -> NDArray[np.void]:
         watch = heard.watch(self.roster, self.needs)
         watch.advance(heard.newest, self.at)
-        partials["fresh"] = partials["reporting"] = watch.counts["fresh"]
-        partials["newest"] = watch.counts["newest"]
+        return watch.counts
 
     def alive(self, partials: NDArray[np.void]) -> None:
         """The same for what was heard on any stream."""

@@ -41,8 +41,8 @@ MOVE = np.dtype(
 """A reading (by row of its batch) that is the newest of its slot; time of the one before; whether the slot was fresh
 before it and is now, in an area that expects it."""
 
-COUNT = np.dtype([("fresh", "i8"), ("newest", "i8")])
-"""Fresh devices of an area, newest time."""
+COUNT = np.dtype([("fresh", "i8"), ("newest", "i8"), ("times", "i8")])
+"""Fresh devices of an area, newest time, and the sum of the fresh devices' newest times, modulo 2⁶⁴ µs."""
 
 NO, YES, EXCUSED, UNKNOWN = range(4)
 """codes of a value that is 0 or 1"""
@@ -130,6 +130,7 @@ def place_moves(moves: Records, places: Records, reach: Ints, at: int, counts: R
         move["now"] = now
         count["newest"] = max(count["newest"], move["time"])
         count["fresh"] += np.int64(now) - np.int64(was)
+        count["times"] += move["time"] * np.int64(now) - move["before"] * np.int64(was)
         block = move["slot"] // BLOCK
         if now and expiry < bound[block]:
             bound[block] = expiry
@@ -162,10 +163,14 @@ def sweep(newest: Ints, places: Records, reach: Ints, before: int, at: int, boun
 
 
 @njit(cache=True, nogil=True)
-def shift_counts(slots: Labels, sign: int, places: Records, counts: Records) -> None:
-    """Count slots in (sign 1) or out (-1): slots int32[n]; places: PLACE[slots]; counts: COUNT[areas], updated."""
+def shift_counts(slots: Labels, sign: int, newest: Ints, places: Records, counts: Records) -> None:
+    """Count slots in (sign 1) or out (-1): slots int32[n]; newest: int64[slots]; places: PLACE[slots]; counts:
+    COUNT[areas], updated.
+    """
     for s in slots:
-        counts[places[s]["area"]]["fresh"] += sign
+        count = counts[places[s]["area"]]
+        count["fresh"] += sign
+        count["times"] += sign * newest[s]
 
 
 @njit(cache=True, nogil=True)

@@ -57,7 +57,7 @@ class Sums:
         slots = np.empty(SLOTS, np.int32)
         count = kernels.sweep(self.newest, self.places, self.reach, self.at, at, self.bound, slots)
         sign = 1 if at < self.at else -1
-        kernels.shift_counts(slots[:count], sign, self.places, self.counts)
+        kernels.shift_counts(slots[:count], sign, self.newest, self.places, self.counts)
         if self.kept == "codes":
             kernels.shift_codes(slots[:count], sign, self.places, self.codes, self.partials)
         else:
@@ -90,8 +90,11 @@ def test_kept_sums_are_those_of_the_naive_twin(
         sums.tick(step[1])
         expected = [naive.Partial() for _ in range(AREAS)]
         naive.reduce_latest(expected_in, [step[1] - reach[g] for g in group], latest, expected)
-        for partial, count, twin in zip(sums.partials, sums.counts, expected, strict=True):
+        for label, (partial, count, twin) in enumerate(zip(sums.partials, sums.counts, expected, strict=True)):
             assert (count["fresh"], count["newest"]) == (twin.fresh, twin.newest)
+            fresh = [d.time for d, a, g in zip(latest, expected_in, group, strict=True)
+                     if a == label and d.time + reach[g] >= step[1]]  # fmt: skip
+            assert count["times"] == sum(fresh)
             assert (partial["count"], partial["excused"]) == (twin.reporting, twin.excused)
             assert exact(partial["hi"], partial["lo"]) == twin.total
             assert exact(partial["per_hi"], partial["per_lo"]) == twin.per_total

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -146,11 +147,17 @@ def test_relative_headways_equal_those_of_sorted_lists(arrivals: list[tuple[int,
 
 
 def test_ages_are_summed_over_the_fresh() -> None:
-    area, newest = np.array([0, 0, 1, -1], np.int32), np.array([90, 10, 70, 99]) * 1_000_000
-    partials = kernels.empty_partials(2)
-    sum_ages(area, newest, np.full(4, 50_000_000), 100_000_000, partials)
-    assert kernels.total(partials["hi"], partials["lo"]).tolist() == [10.0, 30.0]
-    assert partials["count"].tolist() == [1, 1]
+    at, ages = 1_795_161_600_000_000, [[10_000_001, 7], [30_000_000], [], [1] * 999_999]
+    counts, partials = kernels.empty_counts(4), kernels.empty_partials(4)
+    with np.errstate(over="ignore"):
+        for count, micros in zip(counts, ages, strict=True):
+            count["fresh"], count["times"] = len(micros), np.sum(at - np.array(micros, np.int64))
+    sum_ages(counts, at, partials)
+    assert kernels.total(partials["hi"], partials["lo"]).tolist() == [10.000008, 30.0, 0.0, 0.999999]
+    assert partials["count"].tolist() == [2, 1, 0, 999_999]
+    for partial, micros in zip(partials, ages, strict=True):
+        exact = Fraction(int(partial["hi"]), 2**10) + Fraction(int(partial["lo"]), 2**60)
+        assert 0 <= Fraction(sum(micros), 10**6) - exact < Fraction(1, 2**60)
 
 
 def test_a_full_hut_has_no_hours_left_even_when_it_does_not_rise_any_more() -> None:
