@@ -170,6 +170,9 @@ class StreamShape(Shape):
     event: Annotated[str | None, Field(description="event type; null for telemetry", examples=[None])]
     topic: Annotated[str, Field(examples=["cv1/310000/garbage_hut/{device}/tele"])]
     description: Annotated[str, Field(examples=["Fill, weight and air of one hut."])]
+    lateness: Annotated[
+        float, Field(description="s from observation to receipt; what takes longer counts as late", examples=[60])
+    ]
     fields: list[StreamField]
     json_schema: Annotated[dict[str, Any], Field(examples=[{"type": "object"}])]
 

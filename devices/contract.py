@@ -34,6 +34,10 @@ SQL_TYPES: dict[FieldType, str] = {
 
 
 LARGEST_INTEGER = 2**63 - 1
+USUAL_LATENESS = 60.0
+"""seconds, of kinds that declare no other"""
+LONGEST_LATENESS = 3600.0
+"""seconds: no minute of the city is final earlier than its slowest stream, and readings wait for theirs in memory"""
 
 
 class ContractError(Exception):
@@ -123,6 +127,8 @@ class Stream:
     name: str
     kind: str
     model: type[Reading]
+    lateness: float = USUAL_LATENESS
+    """seconds that a reading may take from its observation to its receipt, see ``Kind``"""
 
     @property
     def is_event(self) -> bool:
@@ -165,7 +171,9 @@ class Kind:
     """A sort of device: a fact about hardware, not about policy.
 
     ``reporting_interval`` is how often such a device is expected to report, in seconds; after three
-    intervals of silence it counts as stale.
+    intervals of silence it counts as stale. ``lateness`` is how long, in seconds, what it observed may take to arrive
+    as it sends, over the networks it is made for: seconds for a bus, minutes for a meter that saves its readings up
+    and sends them in packs. The watermark of its streams is that far behind the present.
     """
 
     id: str
@@ -174,6 +182,7 @@ class Kind:
     telemetry: type[Telemetry]
     events: Mapping[str, type[Event]] = field(default_factory=dict)
     reporting_interval: float = 60.0
+    lateness: float = USUAL_LATENESS
 
     def __post_init__(self) -> None:
         for name in (self.id, *self.events):
@@ -188,14 +197,18 @@ class Kind:
             raise ContractError(f"kind {self.id!r} is a reserved topic level: {sorted(RESERVED_KINDS)}")
         if self.reporting_interval <= 0:
             raise ContractError(f"reporting_interval of {self.id} is {self.reporting_interval}, must be > 0 s")
+        if not 0 < self.lateness <= LONGEST_LATENESS:
+            raise ContractError(
+                f"lateness of {self.id} is {self.lateness}, must be > 0 s and at most {LONGEST_LATENESS:g} s"
+            )
 
     @cached_property
     def stream(self) -> Stream:
-        return Stream(self.id, self.id, self.telemetry)
+        return Stream(self.id, self.id, self.telemetry, self.lateness)
 
     @cached_property
     def event_streams(self) -> dict[str, Stream]:
-        return {name: Stream(f"{self.id}_{name}", self.id, model) for name, model in self.events.items()}
+        return {name: Stream(f"{self.id}_{name}", self.id, model, self.lateness) for name, model in self.events.items()}
 
     @cached_property
     def streams(self) -> tuple[Stream, ...]:

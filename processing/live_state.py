@@ -93,6 +93,7 @@ class LiveState:
         while self.settler.settled < before.settler.settled:
             self.settler.settle(self.settler.settled + MINUTE)
         self.settler.late += before.settler.late
+        self.settler.late_by_stream += before.settler.late_by_stream
         self.outgoing = before.settler
 
     @property

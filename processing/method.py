@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from devices.contract import Stream
-from devices.kinds import streams
+from devices.kinds import kinds, streams
 from processing.expressions import Elapsed, Expression, Needs, Position, check_fields
 
 Aggregation = Literal[
@@ -54,8 +54,6 @@ FREQUENT_HEADWAY = 720
 """seconds: excess wait is measured where a bus is scheduled at least every 12 minutes, 5 an hour (TfL)"""
 SENSING = ("devices_heard", "mean_age", "reject_share", "late_share")
 """aggregations over all devices of some kinds: the system's own health"""
-LATE_AFTER = 60
-"""seconds between observation and receipt: what takes longer may come after its minute was settled"""
 HEADWAYS = ("excess_wait", "headway_variation", "bunching")
 """aggregations of the headways between arrivals"""
 BUNCHED_BELOW = 0.5
@@ -107,7 +105,7 @@ class Indicator:
                   (its start) of each ``entity`` in the last ``window`` seconds
     devices_heard, mean_age, reject_share, late_share   of the ``observed`` kinds: devices heard lately / expected;
                   mean age of the newest reading of those; readings refused / refused and stored, and readings that
-                  came later than LATE_AFTER / readings, in the last ``window`` seconds
+                  came later than the lateness of their stream / readings, in the last ``window`` seconds
     headway_variation, bunching  coefficient of variation of x = h / mean s of the entity, share of x below one half
 
     ``entity`` names the fields that together tell whose headways are measured. ``pane``: seconds, 0 = as long as the
@@ -257,14 +255,14 @@ def method_version(table: Sequence[Indicator], domains: Sequence[Domain]) -> str
         PANES_PER_WINDOW,
         SHORTEST_PANE,
         BUNCHED_BELOW,
-        LATE_AFTER,
         EMPTIED_BY,
         LONGEST_TO_FULL,
         SHORTEST_REGISTER_SPAN,
     )
+    late = [(kind, kinds()[kind].lateness) for row in table if row.aggregation == "late_share" for kind in row.observed]
     rows = [replace(row, weight=float(row.weight), goalposts=_floats(row.goalposts)) for row in table]
     sides = [replace(domain, weight=float(domain.weight)) for domain in domains]
-    digest = hashlib.blake2b(repr((rules, rows, sides)).encode(), digest_size=4).hexdigest()
+    digest = hashlib.blake2b(repr((rules, late, rows, sides)).encode(), digest_size=4).hexdigest()
     return f"{GENERATION}-{digest}"
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from ingest.refusals import is_refusal
 from processing import kernels
 from processing.kernels.ages import sum_ages
-from processing.method import LATE_AFTER, Indicator, pane_of
+from processing.lateness import late
+from processing.method import Indicator, pane_of
 from processing.standing import Labels, Measured, Rows, Standing, quotient
 
 
@@ -32,7 +33,7 @@ class SensingTracker:
         if self._aggregation == "reject_share":
             counted = np.full(len(batch), float(refusal))
         elif self._aggregation == "late_share" and not refusal:
-            counted = (batch.received - batch.time > LATE_AFTER * 1_000_000).astype(np.float64)
+            counted = late(batch).astype(np.float64)
         else:
             return
         kernels.fold_codes(rows.area, batch.time, self._pane, counted, self._pane_of, self._panes)

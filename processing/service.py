@@ -166,13 +166,14 @@ class ProcessingService:
             self._worst = self.engine.worst(at)
         written = self._documents.write(snapshot, tick, self._worst)
         messages = [(self._topics.vitals(area), document) for area, document in written]
-        own = {
+        own: dict[str, Any] = {
             "tickLateBy": round(self.late_by, 3),
             "held": len(self._live.gate),
             "historyWaiting": self._history.waiting,
         }
         own |= {
             "late": self._live.settler.late,
+            "lateByStream": dict(self._live.settler.late_by_stream),
             "recomputing": self._recomputer.waiting,
             "revised": self._recomputer.revisions,
         }

@@ -5,21 +5,25 @@
      late: reopens │ held until    │
      its windows   │ their minute  │
 
-A minute is settled when the watermark (now − lateness) has passed it; it advances with the clock, also when every
-source is silent. A reading that arrives for a settled minute is late: it is folded in for the minutes to come, and the
-minutes it touches are to be recomputed from the database.
+A minute is settled when the watermarks of all streams have passed it, one lateness of the slowest of them later; they
+advance with the clock, also when every source is silent (see ``lateness``). A reading that comes after the watermark of
+its own stream is late. One that comes for a settled minute is folded in for the minutes to come, and the minutes it
+touches are to be recomputed from the database.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from devices.kinds import streams
 from ingest.batch import Batch
 from ingest.registry import Device, RegistryPast
 from processing.engine import Engine, Snapshot
+from processing.lateness import largest_lateness, late
 from processing.registrations import Registrations, rewind
 from processing.windows import MINUTE, Gate
 
-LATENESS = MINUTE
-"""µs between a minute and its final value"""
+LATENESS = largest_lateness(streams().values())
+"""µs between a minute and its final value: the lateness of the slowest stream"""
 
 
 class Settler:
@@ -36,6 +40,8 @@ class Settler:
         """the newest minute that has final values"""
         self.late = 0
         """readings that came after their minute was settled"""
+        self.late_by_stream: Counter[str] = Counter()
+        """readings that came after the watermark of their stream, by stream"""
 
     @property
     def held(self) -> int:
@@ -70,11 +76,13 @@ class Settler:
 
     def admit(self, batch: Batch) -> None:
         """Take readings in, in any order."""
-        late = self._gate.admit(batch, self.settled)
-        if late is not None and len(late):
-            self.engine.fold(late)
-            self.late += len(late)
-            self._reopen(int(late.time.min()))
+        if count := int(late(batch).sum()):
+            self.late_by_stream[batch.stream.name] += count
+        settled = self._gate.admit(batch, self.settled)
+        if settled is not None and len(settled):
+            self.engine.fold(settled)
+            self.late += len(settled)
+            self._reopen(int(settled.time.min()))
 
     def _reopen(self, since: int) -> None:
         self._late_from = since if self._late_from is None else min(self._late_from, since)

@@ -41,6 +41,7 @@ def _stream(topics: Topics, stream: Stream) -> models.StreamShape:
         event=stream.name.removeprefix(f"{stream.kind}_") if stream.is_event else None,
         topic=topics.stream(stream, "{device}"),
         description=" ".join((stream.model.__doc__ or "").split()),
+        lateness=stream.lateness,
         fields=[_field(spec) for spec in stream.fields],
         json_schema=stream.json_schema(),
     )

@@ -33,4 +33,5 @@ KIND = Kind(
     telemetry=Bus,
     events={"arrival": Arrival},
     reporting_interval=30,
+    lateness=30,
 )
