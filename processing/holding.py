@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from devices.contract import Stream
 from ingest.batch import Batch, Column
+from processing.decimals import POWERS, whole
 
 PACKED_FROM = 1_000
 """readings; fewer of a stream wait as they are until others have come"""
-_POWERS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7)
 _SAMPLE = 64
-_LARGEST = 2.0**31
 
 _Key = tuple[str, tuple[str, ...]]
 
@@ -146,8 +145,8 @@ def wide(column: _Narrow, length: int) -> Column:
         return steps
     if column.steps is None:
         return np.full(length, column.least, column.dtype)
-    whole = column.least + steps.astype(np.int64)
-    restored: Column = whole / column.power if column.power else whole.astype(column.dtype)
+    values = column.least + steps.astype(np.int64)
+    restored: Column = values / column.power if column.power else values.astype(column.dtype)
     return restored
 
 
@@ -166,20 +165,11 @@ def _decimals(values: NDArray[Any]) -> _Narrow:
     bits = values.view(np.int64)
     if (bits == bits[0]).all():
         return _Narrow(values.dtype, values[0])
-    for power in _POWERS:
+    for power in POWERS:
         sample = values[:_SAMPLE]
-        if _exact(sample, power) is not None and (steps := _exact(values, power)) is not None:
+        if whole(sample, power) is not None and (steps := whole(values, power)) is not None:
             return _integers(steps, values.dtype, power)
     return _Narrow(values.dtype, None, values)
-
-
-def _exact(values: NDArray[Any], power: float) -> NDArray[np.int64] | None:
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = np.rint(values * power)
-    if not (np.abs(scaled) < _LARGEST).all():  # nor anything that is missing
-        return None
-    steps: NDArray[np.int64] = scaled.astype(np.int64)
-    return steps if ((steps / power).view(np.int64) == values.view(np.int64)).all() else None
 
 
 def _labels(column: Column) -> _Narrow:

@@ -164,25 +164,25 @@ class RouteBook:
         self._places = []
         length, panes = pane_of(self.speed) * _SECOND, self.speed.window // pane_of(self.speed)
         size = len(self.heard)
-        newest, offset = np.full(size, -1, np.int64), np.zeros((size, panes), np.uint32)
-        points = np.full((size, panes, point.shape[1]), np.nan)
-        kernels.fold_points(slot, time, point, length, newest, offset, points)
+        newest, offset = np.full(size, -1, np.int64), np.zeros((panes, size), np.uint32)
+        points, power = np.zeros((panes, size, point.shape[1])), np.ones(point.shape[1])
+        kernels.fold_points(slot, time, point, length, (newest, offset, points, power))
         order = np.lexsort((seq, time, slot))
         last = order[np.append(slot[order][1:] != slot[order][:-1], True)]
         expected = self.roster.equipped(needs(self.speed))[slot[last]] >= 0
         last = last[working[last] & expected]
         at_last = np.full(size, kernels.NEVER, np.int64)
         at_last[slot[last]] = time[last]
-        there = ~np.isnan(points[slot[last], :, 0])
-        routes = np.where(there, points[slot[last], :, _ROUTE], -1).astype(np.int64)
+        there = offset[:, slot[last]].T > 0
+        routes = np.where(there, points[:, slot[last], _ROUTE].T, -1).astype(np.int64)
         named = routes >= 0
         width = max(len(self._routes), 1)
         pairs = np.unique(slot[last].astype(np.int64).repeat(panes)[named.ravel()] * width + routes[named])
         bus, route = (pairs // width).astype(np.int32), pairs % width
-        own = points[bus]
-        own[own[:, :, _ROUTE] != route[:, None], _TRIP] = 0.0  # what the bus drove elsewhere is no step of this route
+        own = points[:, bus]
+        own[own[:, :, _ROUTE] != route, _TRIP] = 0.0  # what the bus drove elsewhere is no step of this route
         way = np.empty((len(bus), 2))
-        kernels.ways(np.arange(len(bus), dtype=np.int32), length, newest[bus], offset[bus], own, way)
+        kernels.ways(np.arange(len(bus), dtype=np.int32), length, (newest[bus], offset[:, bus], own, power), way)
         fresh = at_last[bus] >= self.window.at - self.roster.stale[bus]
         return Ways(bus, route, way[:, 0].copy(), way[:, 1].copy(), at_last[bus], fresh)
 

@@ -7,7 +7,7 @@ stands in for its newest reading: it is as fresh as that, and is summed up by ar
 
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,11 @@ from processing.method import (
     Indicator,
     pane_of,
 )
+from processing.points import PointRing, lengthened
 from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, enlarged
 
 _HOUR, _MINUTE = 3600.0, 60.0
-_TRIP_BITS = 52
+_TRIP_BITS = 30
 _ODD = np.array([0.0, np.nan, np.inf, -np.inf])
 _NOT_KNOWN = 1
 
@@ -52,7 +53,8 @@ class SequenceTracker(LatestTracker):
 
     def __init__(self, indicator: Indicator, parents: Labels, stream: Stream) -> None:
         summed: Aggregation = "latest_sum" if indicator.aggregation == "register_rate" else "latest_mean"
-        super().__init__(replace(indicator, aggregation=summed), parents)
+        alone = indicator.aggregation in ("register_rate", "time_to_full")  # related to nothing
+        super().__init__(replace(indicator, aggregation=summed), parents, "values" if alone else "ratios")
         self._history = make_history(indicator, stream)
         self._raw: NDArray[np.uint8] = np.empty(0, np.uint8)
 
@@ -109,7 +111,7 @@ class States:
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
         self.newest = enlarged(self.newest, size, -1)
-        self.states = taller(self.states, size, 0)
+        self.states = lengthened(self.states, size)
 
 
 class Spells:
@@ -148,39 +150,33 @@ class Points:
         self._indicator = indicator
         self._length = pane_of(indicator) * 1_000_000
         self._columns = [*stream.field_by_name[indicator.value.needs[0][0]].columns]
-        values = 3 if indicator.aggregation == "speed" else 1
-        panes = indicator.window // pane_of(indicator)
-        self._newest: Instants = np.empty(0, np.int64)
-        self._offset: NDArray[np.uint32] = np.zeros((0, panes), np.uint32)
-        self._points: Floats = np.empty((0, panes, values))
+        self._ring = PointRing(indicator.window // pane_of(indicator), 3 if indicator.aggregation == "speed" else 1)
 
     def grow(self, size: int) -> None:
-        self._newest = enlarged(self._newest, size, -1)
-        self._offset = taller(self._offset, size, 0)
-        self._points = taller(self._points, size, np.nan)
+        self._ring.grow(size)
 
     def fold(self, rows: Rows, slot: Labels, value: Floats) -> None:
         columns = [value]
         if self._indicator.aggregation == "speed":
             columns = [*(rows.batch.columns[name] for name in self._columns), trip_numbers(rows, self._indicator)]
         points = np.column_stack(columns).astype(np.float64)
-        kernels.fold_points(slot, rows.batch.time, points, self._length, self._newest, self._offset, self._points)
+        self._ring.fold(slot, rows.batch.time, points, self._length)
 
     def measures(self, slots: Labels) -> tuple[Floats, Floats]:
-        ones, kept = np.ones(len(slots)), (self._newest, self._offset, self._points)
+        ones, ring = np.ones(len(slots)), self._ring.arrays
         match self._indicator.aggregation:
             case "register_rate":
                 rate = np.empty(len(slots))
                 shortest = SHORTEST_REGISTER_SPAN * 1_000_000
-                kernels.register_rates(slots, self._length, shortest, *kept, rate)
+                kernels.register_rates(slots, self._length, shortest, ring, rate)
                 return rate * self._indicator.rate_per * self._indicator.factor, ones
             case "time_to_full":
                 slope = np.empty((len(slots), 2))
-                kernels.fill_slopes(slots, self._length, EMPTIED_BY, *kept, slope)
+                kernels.fill_slopes(slots, self._length, EMPTIED_BY, ring, slope)
                 return hours_to_full(slope[:, 0], slope[:, 1]), ones
             case _:
                 way = np.empty((len(slots), 2))
-                kernels.ways(slots, self._length, *kept, way)
+                kernels.ways(slots, self._length, ring, way)
                 return way[:, 0] * 3.6, way[:, 1].copy()
 
 
@@ -222,12 +218,3 @@ def _oddity(value: Floats) -> NDArray[np.uint8]:
     """Which of ``_ODD`` a value is; 0 = a number."""
     odd = np.where(np.isnan(value), _NOT_KNOWN, np.where(value > 0, 2, 3))
     return np.where(np.isfinite(value), 0, odd).astype(np.uint8)
-
-
-def taller(array: NDArray[Any], size: int, fill: float) -> NDArray[Any]:
-    """The array with at least ``size`` rows, new ones filled."""
-    if len(array) >= size:
-        return array
-    larger = np.full((size, *array.shape[1:]), fill, array.dtype)
-    larger[: len(array)] = array
-    return larger

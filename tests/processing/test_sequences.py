@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from processing import kernels
 from processing.kernels.ages import sum_ages
+from processing.kernels.points import Ring
 from processing.sequences import hours_to_full
 from tests.processing import naive
 
@@ -37,20 +38,20 @@ def own(readings: list[Reading], slot: int) -> list[tuple[int, tuple[float, ...]
     return [(time, values) for s, time, values in readings if s == slot]
 
 
-def rings(batches: list[list[Reading]], values: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    newest, offset = np.full(SLOTS, -1), np.zeros((SLOTS, PANES), np.uint32)
-    points = np.full((SLOTS, PANES, values), np.nan)
+def rings(batches: list[list[Reading]], values: int) -> Ring:
+    newest, offset = np.full(SLOTS, -1), np.zeros((PANES, SLOTS), np.uint32)
+    ring = newest, offset, np.zeros((PANES, SLOTS, values)), np.ones(values)
     for rows in batches:
         slot, time = np.array([r[0] for r in rows], np.int32), np.array([r[1] for r in rows], np.int64)
         value = np.array([r[2] for r in rows], np.float64)
-        kernels.fold_points(slot, time, value, LENGTH, newest, offset, points)
-    return newest, offset, points
+        kernels.fold_points(slot, time, value, LENGTH, ring)
+    return ring
 
 
-def measured(kernel: Callable[..., None], kept: tuple[np.ndarray, ...], slot: int, setting: float | None, width: int):
+def measured(kernel: Callable[..., None], kept: Ring, slot: int, setting: float | None, width: int):
     out = np.empty((1, width)) if width > 1 else np.empty(1)
     args = [] if setting is None else [setting]
-    kernel(np.array([slot], np.int32), LENGTH, *args, *kept, out)
+    kernel(np.array([slot], np.int32), LENGTH, *args, kept, out)
     return out[0]
 
 
