@@ -61,10 +61,16 @@ class PointRing:
                     fitted[:, v] = integers
                     break
             else:
-                self._points = self._points / self._power
-                self._power = np.ones(len(self._power))
+                self._widen()
                 return points
         return fitted
+
+    def _widen(self) -> None:
+        wide = np.zeros(self._points.shape)
+        for pane, known, used in zip(wide, self._points, self._offset, strict=True):
+            if used.any():
+                pane[:] = known / self._power
+        self._points, self._power = wide, np.ones(len(self._power))
 
     def _raise_power(self, v: int, power: float) -> bool:
         """Keep one of the values in smaller steps; False if they do not fit."""
