@@ -67,21 +67,25 @@ class PointRing:
 
     def _widen(self) -> None:
         wide = np.zeros(self._points.shape)
-        for pane, known, used in zip(wide, self._points, self._offset, strict=True):
-            if used.any():
-                pane[:] = known / self._power
+        for pane in self._used():
+            wide[pane] = self._points[pane] / self._power
         self._points, self._power = wide, np.ones(len(self._power))
 
     def _raise_power(self, v: int, power: float) -> bool:
         """Keep one of the values in smaller steps; False if they do not fit."""
         by = int(power / self._power[v])
         if by > 1:
-            kept = self._points[:, :, v]
-            if max(int(kept.max(initial=0)), -int(kept.min(initial=0))) * by > _LARGEST:
+            kept = [self._points[pane, :, v] for pane in self._used()]
+            if any(max(int(one.max(initial=0)), -int(one.min(initial=0))) * by > _LARGEST for one in kept):
                 return False
-            kept *= by
+            for one in kept:
+                one *= by
             self._power[v] = power
         return True
+
+    def _used(self) -> list[int]:
+        """Panes with a point; what is written to the others would take memory."""
+        return [pane for pane, offsets in enumerate(self._offset) if offsets.any()]
 
 
 def lengthened(array: NDArray[Any], size: int) -> NDArray[Any]:
