@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def test_the_page_has_a_query_for_every_indicator_and_no_other() -> None:
 
 def test_random_readings_of_all_kinds(database_url: str) -> None:
     devices, rows = city()
+    devices = [replace(d, attributes={"retired": True}) if d.kind == "bus" and d.key < 10 else d for d in devices]
     with psycopg.connect(database_url, autocommit=True) as connection:
         stored(connection, devices, rows)
         engine = restored(connection, devices)
