@@ -2,7 +2,7 @@
 and in ``waits`` alone; no clock, no I/O.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,9 +56,11 @@ class Engine:
         indicators: Sequence[Indicator] = INDICATORS,
         domains: Sequence[Domain] = DOMAINS,
         usual: Usual | None = None,
+        restoring: Collection[str] = (),
     ) -> None:
         """``areas``: codes in label order; ``parents``: label of each area's parent, lower than its own, -1 at the top;
-        ``usual``: the baselines that deviations are taken from, filled by whoever has a database.
+        ``usual``: the baselines that deviations are taken from, filled by whoever has a database; ``restoring``:
+        indicators (by id) whose windows this engine never gets all the readings of: it says so, and measures nothing.
 
         Raises IndicatorError when a row of the table cannot be used.
         """
@@ -70,7 +72,8 @@ class Engine:
         self.rosters = {kind: Roster(declared, labels) for kind, declared in kinds.items()}
         self._heard = {kind: Heard(len(areas)) for kind in kinds}
         self._room = dict.fromkeys(kinds, 0)
-        self._trackers = make_trackers(indicators, self._parents)
+        self.restoring = frozenset(restoring)
+        self._trackers = make_trackers([i for i in indicators if i.id not in self.restoring], self._parents)
         self._expected: dict[tuple[str, Needs], tuple[int, NDArray[np.int64]]] = {}
 
     def adopt(self, indicators: Sequence[Indicator], domains: Sequence[Domain]) -> None:
@@ -126,13 +129,17 @@ class Engine:
                 by_kind.setdefault(device.kind, []).append(device)
         return by_kind
 
+    @property
+    def _measured(self) -> list[Indicator]:
+        return [indicator for indicator in self.indicators if indicator.id not in self.restoring]
+
     def _make_room(self, kind: str) -> None:
         """Let everything that goes by slot be as long as the roster, which another engine may have made longer."""
         capacity = self.rosters[kind].capacity
         if self._room[kind] != capacity:
             self._room[kind] = capacity
             self._heard[kind].grow(capacity)
-            for indicator in self.indicators:
+            for indicator in self._measured:
                 if kind_of(indicator) == kind:
                     self._trackers[indicator.id].grow(capacity)
 
@@ -147,14 +154,15 @@ class Engine:
             roster.welcome(batch.device)
         slot = roster.slots(batch.device)
         rows = Rows(batch, slot, roster.areas(slot, batch.time))
-        for indicator in self.indicators:
+        measured = self._measured
+        for indicator in measured:
             tracker = self._trackers[indicator.id]
             if isinstance(tracker, SensingTracker) and kind in indicator.observed:
                 tracker.fold(rows)
         if is_refusal(batch.stream):
             return
         self._heard[kind].fold(slot, batch.time)
-        looking = [row for row in self.indicators if row.stream == batch.stream.name and not row.observed]
+        looking = [row for row in measured if row.stream == batch.stream.name and not row.observed]
         own = (self._trackers[row.id] for row in looking)
         for folding in {id(f): f for f in map(folded_by, own)}.values():
             folding.fold(rows)
@@ -191,7 +199,7 @@ class Engine:
         found: dict[str, dict[int, list[Laggard]]] = {}
         for kind in self.rosters:
             self._make_room(kind)
-        for indicator in self.indicators:
+        for indicator in self._measured:
             tracker = self._trackers[indicator.id]
             direction = slope(indicator.goalposts)
             if not isinstance(tracker, LatestTracker) or direction == 0:
@@ -226,6 +234,8 @@ class Engine:
         return rolled_up(watch.counts["fresh"], self._parents)
 
     def _judge(self, indicator: Indicator, at: int) -> Values:
+        if indicator.id in self.restoring:
+            return self._withheld(indicator, at)
         tracker = self._trackers[indicator.id]
         if isinstance(tracker, SensingTracker):
             standings = [Standing(self.rosters[kind], (), self._heard[kind], at) for kind in indicator.observed]
@@ -249,3 +259,28 @@ class Engine:
             lacking=measured.lacking,
         )
         return judge(measured.value, evidence, indicator.goalposts, indicator.minimum_coverage)
+
+    def _withheld(self, indicator: Indicator, at: int) -> Values:
+        """No value for want of a whole window; coverage and freshness are those of devices heard on any stream."""
+        heard = kernels.empty_partials(len(self._parents))
+        expected = np.zeros(len(self._parents), np.int64)
+        for kind in indicator.observed or (kind_of(indicator),):
+            equipment = () if indicator.observed else needs(indicator)
+            one = kernels.empty_partials(len(self._parents))
+            Standing(self.rosters[kind], equipment, self._heard[kind], at).alive(one)
+            kernels.roll_up(self._parents, one)
+            expected += self._expects(kind, equipment)
+            heard["fresh"] += one["fresh"]
+            heard["newest"] = np.maximum(heard["newest"], one["newest"])
+        nothing = np.full(len(expected), np.nan)
+        evidence = Evidence(
+            expected=expected,
+            fresh=heard["fresh"],
+            excused=np.zeros_like(expected),
+            reporting=heard["fresh"],
+            freshness=np.where(heard["newest"] > kernels.NEVER, (at - heard["newest"]) / 1e6, np.nan),
+            idle=np.zeros(len(expected), np.bool_),
+            base=nothing,
+            restoring=True,
+        )
+        return judge(nothing, evidence, indicator.goalposts, indicator.minimum_coverage)

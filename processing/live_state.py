@@ -1,17 +1,17 @@
 """What the live loop keeps of the readings: the engine of the present, and the one that settles a lateness behind it.
 
-All of it is made from the database at the start, and again beside the ticks when a policy asks for other windows.
+All of it is made from the database at the start, and again beside the ticks when a policy asks for other windows. Where
+much is stored, a start begins with a state that knows the last minutes only; the whole one is made beside the ticks.
 """
 
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
 
 from devices.kinds import kinds
 from ingest.batch import Batch
-from ingest.database import connect
 from ingest.device_store import load_devices, load_past
 from ingest.intake import Committed
 from processing.baseline_store import prepare
@@ -20,14 +20,22 @@ from processing.marks import Marks
 from processing.method import baselines_of
 from processing.policy import Policy, same_measures
 from processing.registrations import remember
-from processing.restore import read_horizon
+from processing.restore import SPAN_AT_LEAST, read_horizon, stored_bytes
 from processing.settling import LATENESS, Settler, full_minute
 from processing.trackers import stream_windows
 from processing.visibility import Visibility
 from processing.windows import MINUTE, Gate
 
 DAY = 24 * 60 * MINUTE
+READ_AT_ONCE = 200_000_000
+"""bytes of readings within the longest windows: up to about this much is read before the first tick"""
 MakeEngine = Callable[[Policy], Engine]
+MakePart = Callable[[Policy, Collection[str]], Engine]
+"""an engine that does not measure some indicators, by id"""
+
+
+class AbandonedError(Exception):
+    """Nobody wants the state any more."""
 
 
 @dataclass
@@ -43,6 +51,8 @@ class LiveState:
     """settles the minutes of the policy before, where that had other windows"""
     readings: int = 0
     """that were restored"""
+    partial: bool = False
+    """only the last minutes are known: what looks back further is withheld, and nothing is settled"""
 
     @classmethod
     def empty(cls, make: MakeEngine, policy: Policy, now: int) -> "LiveState":
@@ -77,7 +87,7 @@ class LiveState:
 
     def minute_due(self, now: int) -> int | None:
         """The next minute to settle, if its time has come at ``now`` (µs)."""
-        return (self.outgoing or self.settler).due(now)
+        return None if self.partial else (self.outgoing or self.settler).due(now)
 
     def settle(self, minute: int, policy: Policy) -> Snapshot:
         """The final vital signs of a minute (µs), which must be due, by the policy that was in force."""
@@ -98,6 +108,8 @@ class LiveState:
 
     @property
     def _settlers(self) -> list[Settler]:
+        if self.partial:
+            return []
         return [self.settler] if self.outgoing is None else [self.settler, self.outgoing]
 
 
@@ -108,24 +120,25 @@ def _settled(settler: Settler, minute: int, policy: Policy) -> Snapshot:
 
 
 def restored_state(
-    connection: psycopg.Connection, make: MakeEngine, policy: Policy, before: Policy, now: int
+    connection: psycopg.Connection,
+    make: MakeEngine,
+    policy: Policy,
+    before: Policy,
+    now: int,
+    abandoned: Callable[[], bool] = lambda: False,
 ) -> LiveState:
     """The state at ``now`` (µs) under ``policy``, from the database; ``before`` is the policy of the next minute to
-    settle. Raises psycopg's errors.
+    settle. Raises psycopg's errors, and AbandonedError soon after ``abandoned`` has become true.
     """
     settled = full_minute(now - LATENESS)
-    connection.autocommit = True  # no transaction is open, so that the one below sees one moment
-    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-    with connection.transaction():
-        row = connection.execute("SELECT pg_current_snapshot()::text").fetchone()
-        assert row is not None
+    with _one_moment(connection) as seen:
         devices = load_devices(connection)
         state = LiveState(
             engine=make(policy),
             gate=Gate(),
             settler=Settler(make(policy), settled),
             marks=Marks.load(connection),
-            seen=Visibility.parse(row[0]),
+            seen=seen,
         )
         if not same_measures(before.indicators, policy.indicators):
             state.outgoing = Settler(make(before), settled)
@@ -140,6 +153,8 @@ def restored_state(
             members = [device for device in devices if device.kind == kind.id]
             # what the settler looks back on, the present looks back on as well: one reading serves them all
             for batch in read_horizon(connection, kind, members, windows, settled):
+                if abandoned():
+                    raise AbandonedError
                 state.fold(batch, now)
                 for settler in state._settlers:
                     settler.restore(batch)
@@ -149,41 +164,38 @@ def restored_state(
     return state
 
 
-class Successor:
-    """A state under another policy, made in a thread of its own while the ticks go on."""
+def first_state(connection: psycopg.Connection, make: MakePart, policy: Policy, now: int) -> LiveState | None:
+    """The state at ``now`` (µs) from the last minutes alone; None where it takes no long to read all there is.
 
-    def __init__(self, database_url: str, make: MakeEngine, policy: Policy, now: int) -> None:
-        self.policy = policy
-        self.failure: Exception | None = None
-        """why there will be no state"""
-        self._database_url = database_url
-        self._make = make
-        self._now = now
-        self._state: LiveState | None = None
-        self._missed: list[Committed] = []
-        self._thread = threading.Thread(target=self._run, name="successor", daemon=True)
-        self._thread.start()
+    Raises psycopg's errors.
+    """
+    windows = stream_windows(policy.indicators)
+    if stored_bytes(connection, windows, now) <= READ_AT_ONCE:
+        return None
+    long = [i.id for i in policy.indicators if max(stream_windows([i]).values()) > SPAN_AT_LEAST]
+    settled = full_minute(now - LATENESS)
+    with _one_moment(connection) as seen:
+        devices = load_devices(connection)
+        engine, idle = make(policy, long), make(policy, [indicator.id for indicator in policy.indicators])
+        state = LiveState(engine, Gate(), Settler(idle, settled), Marks.load(connection), seen, partial=True)
+        engine.register(devices)
+        short = stream_windows([indicator for indicator in policy.indicators if indicator.id not in long])
+        remember(engine, devices, load_past(connection, settled - SPAN_AT_LEAST * 1_000_000), now)
+        for kind in kinds().values():
+            members = [device for device in devices if device.kind == kind.id]
+            for batch in read_horizon(connection, kind, members, short, settled):
+                state.fold(batch, now)
+                state.readings += len(batch)
+    prepare(connection, engine.usual, baselines_of(engine.indicators), settled, now + DAY)
+    return state
 
-    @property
-    def ready(self) -> bool:
-        """Whether the state, or the failure, is there."""
-        return not self._thread.is_alive()
 
-    def note(self, committed: Committed) -> None:
-        """Keep what is committed meanwhile."""
-        self._missed.append(committed)
-
-    def take(self, due: int) -> LiveState | None:
-        """The state with all that came meanwhile, for the tick at ``due`` (µs); None after a failure."""
-        if self._state is not None:
-            for committed in self._missed:
-                self._state.absorb(committed, due)
-            self._state.release(due)
-        return self._state
-
-    def _run(self) -> None:
-        try:
-            with connect(self._database_url, application="cityvitals restore") as connection:
-                self._state = restored_state(connection, self._make, self.policy, self.policy, self._now)
-        except psycopg.Error as error:
-            self.failure = error
+@contextmanager
+def _one_moment(connection: psycopg.Connection) -> Iterator[Visibility]:
+    """A transaction in which everything read is of one moment; says what that moment shows."""
+    connection.autocommit = True  # no transaction is open, so that the one below sees one moment
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    with connection.transaction():
+        row = connection.execute("SELECT pg_current_snapshot()::text").fetchone()
+        assert row is not None
+        yield Visibility.parse(row[0])

@@ -84,6 +84,24 @@ def _read_refusals(connection: psycopg.Connection, kind: str, start: int, until:
         yield refusals(kind, keys, received)
 
 
+def stored_bytes(connection: psycopg.Connection, windows: Mapping[str, int], now: int) -> int:
+    """How much there is to read of windows (seconds by stream) that end at ``now`` (µs): bytes of tables without
+    indexes; of a chunk that is looked at in part, that part of it."""
+    row = connection.execute(
+        "SELECT coalesce(sum(bytes * greatest(0, extract(epoch FROM upto - greatest(since, range_start)))"
+        " / greatest(1, extract(epoch FROM upto - range_start))), 0)::bigint FROM ("
+        "SELECT pg_relation_size(format('%%I.%%I', chunk_schema, chunk_name)::regclass) AS bytes, range_start,"
+        " least(range_end, n.now) AS upto, n.now - w.seconds * interval '1 second' AS since"
+        " FROM timescaledb_information.chunks JOIN unnest(%s::text[], %s::integer[]) AS w (stream, seconds)"
+        " ON hypertable_name = w.stream CROSS JOIN"
+        " (SELECT timestamptz 'epoch' + %s * interval '1 microsecond') AS n (now)"
+        " WHERE hypertable_schema = 'public' AND range_start < n.now) AS c",
+        [list(windows), list(windows.values()), now],
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def _start(stream: Stream, windows: Mapping[str, int], now: int) -> int:
     return now - max(SPAN_AT_LEAST, windows.get(stream.name, 0)) * SECOND
 

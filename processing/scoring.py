@@ -28,8 +28,9 @@ REASONS: tuple[str | None, ...] = (
     "no_readings",
     "not_applicable",
     "no_baseline",
+    "restoring",
 )
-OK, NO_DEVICES, STALE, COVERAGE, NO_READINGS, NOT_APPLICABLE, NO_BASELINE = range(len(REASONS))
+OK, NO_DEVICES, STALE, COVERAGE, NO_READINGS, NOT_APPLICABLE, NO_BASELINE, RESTORING = range(len(REASONS))
 _ROUNDING = 1e-9
 
 
@@ -74,6 +75,8 @@ class Evidence:
     """denominator of the value, NaN = none"""
     lacking: NDArray[np.bool_] | None = None
     """where there is nothing yet that the measurement could be compared with"""
+    restoring: bool = False
+    """the readings of the window are not all there yet"""
 
 
 def score(value: Floats, goalposts: Goalposts) -> Floats:
@@ -102,6 +105,8 @@ def judge(value: Floats, evidence: Evidence, goalposts: Goalposts, minimum_cover
     reason[np.isnan(value)] = NO_READINGS
     if evidence.lacking is not None:
         reason[evidence.lacking] = NO_BASELINE
+    if evidence.restoring:
+        reason[:] = RESTORING
     reason[evidence.idle] = NOT_APPLICABLE
     reason[coverage < minimum_coverage - _ROUNDING] = COVERAGE
     reason[applicable == 0] = NOT_APPLICABLE

@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from processing.documents import Documents, iso
 from processing.engine import Engine
 from processing.forecaster import Forecaster
 from processing.history import HistoryWriter
-from processing.live_state import LiveState, Successor, restored_state
+from processing.live_state import LiveState, first_state, restored_state
 from processing.policy import SHIPPED, Policy, differences, same_measures
 from processing.policy_keeper import PolicyKeeper
 from processing.policy_store import Recorded, load_changes
@@ -34,6 +34,7 @@ from processing.recompute import longest_window
 from processing.recomputer import Recomputer
 from processing.settling import LATENESS, full_minute, touched_minutes
 from processing.store import newest_final_minute
+from processing.successor import Successor
 from processing.timeline import Timeline
 from processing.trackers import stream_windows
 from processing.usual import Usual
@@ -76,6 +77,7 @@ class ProcessingService:
         self._timeline = Timeline([(0, self._policy)])
         self._recorded: str | None = None
         self._successor: Successor | None = None
+        self._missing: tuple[int, int] | None = None
         self.windows = stream_windows(self._policy.indicators)
         """how far back, in seconds, each stream is looked at; kept up to date"""
         self.restored = threading.Event()
@@ -115,8 +117,10 @@ class ProcessingService:
     def restore(self) -> int:
         """Fold the recent horizon from the database; returns the number of readings.
 
-        Raises psycopg's errors; it can then be called again and starts anew.
+        Where that is much, only the last minutes, and the rest beside the ticks. Raises psycopg's errors; it can then
+        be called again and starts anew.
         """
+        self._give_up_successor()
         now = self._now()
         settled = full_minute(now - LATENESS)
         with connect(self._database_url, application="cityvitals restore") as connection:
@@ -125,12 +129,38 @@ class ProcessingService:
                 self._remember(load_changes(connection), now)
             newest_final = newest_final_minute(connection)
             before = self._timeline.at(settled + MINUTE)
-            live = restored_state(connection, self._new_engine, self._policy, before, now)
+            live = first_state(connection, self._new_engine, self._policy, now)
+            if live is None:
+                live = restored_state(connection, self._new_engine, self._policy, before, now)
         self._go_on(live)
+        self._missing = None
         if newest_final is not None and newest_final < settled:
-            self._recomputer.request(max(newest_final, settled - DAY) + MINUTE, settled)
+            self._missing = max(newest_final, settled - DAY) + MINUTE, settled
+        if live.partial:
+            self._successor = Successor(self._database_url, self._new_engine, self._policy, now, before)
+        self._make_up()
         self.restored.set()
         return live.readings
+
+    def _complete_anew(self) -> None:
+        """Begin again to read what a partial state lacks; minutes that have passed meanwhile are made up."""
+        now = self._now()
+        settled = full_minute(now - LATENESS)
+        first = self._missing[0] if self._missing is not None else self._live.settler.settled + MINUTE
+        self._missing = (first, settled) if first <= settled else None
+        before = self._timeline.at(settled + MINUTE)
+        self._successor = Successor(self._database_url, self._new_engine, self._policy, now, before)
+
+    def _make_up(self) -> None:
+        """Have the minutes made that were not settled before the start, once their readings need not be read twice."""
+        if self._missing is not None and not self._live.partial:
+            self._recomputer.request(*self._missing)
+            self._missing = None
+
+    def _give_up_successor(self) -> None:
+        if self._successor is not None:
+            self._successor.abandon()
+            self._successor = None
 
     def run(self) -> None:
         """Restore, unless that is done, and tick until ``stop``."""
@@ -175,6 +205,7 @@ class ProcessingService:
             "late": self._live.settler.late,
             "lateByStream": dict(self._live.settler.late_by_stream),
             "recomputing": self._recomputer.waiting,
+            "restoring": len(self.engine.restoring),
             "revised": self._recomputer.revisions,
         }
         state = self._state() | {"policyRefused": self._keeper.refused}
@@ -224,9 +255,9 @@ class ProcessingService:
         """The engine of the present."""
         return self._live.engine
 
-    def _new_engine(self, policy: Policy) -> Engine:
+    def _new_engine(self, policy: Policy, restoring: Collection[str] = ()) -> Engine:
         codes = [area.code for area in self._city.areas]
-        return Engine(codes, self._city.parents, kinds(), policy.indicators, policy.domains, self._usual)
+        return Engine(codes, self._city.parents, kinds(), policy.indicators, policy.domains, self._usual, restoring)
 
     def _remember(self, changes: Sequence[Recorded], now: int) -> None:
         """Take over which policies were in force before this process; the last of them without a good file."""
@@ -242,11 +273,11 @@ class ProcessingService:
         wanted = self._keeper.wanted or self._policy
         if self._successor is not None and self._successor.ready:
             self._succeed(self._successor, at)
-        elif self._successor is None and wanted.version != self._policy.version:
+        elif wanted.version != self._policy.version and (self._successor is None or self._live.partial):
             if same_measures(wanted.indicators, self._policy.indicators):
                 self.engine.adopt(wanted.indicators, wanted.domains)
                 self._put_in_force(wanted, at)
-            elif self._live.outgoing is None:
+            elif self._successor is None and self._live.outgoing is None:
                 self._successor = Successor(self._database_url, self._new_engine, wanted, self._now())
         if self._recorded is not None and self._recorded != self._policy.version:
             self._put_in_force(self._policy, at)
@@ -256,6 +287,14 @@ class ProcessingService:
         live = successor.take(at)
         if live is None:
             log.warning("policy %s waits for the database: %s", successor.policy.version, successor.failure)
+            if self._live.partial:
+                self._complete_anew()
+            return
+        if self._live.partial:
+            live.engine.adopt(self._policy.indicators, self._policy.domains)  # it may have changed meanwhile
+            self._go_on(live)
+            self._make_up()
+            log.info("all windows are whole: restored %d readings", live.readings)
             return
         live.succeed(self._live)
         self._go_on(live)
@@ -298,9 +337,9 @@ class ProcessingService:
     def _absorb(self, committed: Committed, due: int) -> None:
         self._live.absorb(committed, due)
         if self._successor is not None:
-            self._successor.note(committed)
+            self._successor.note(committed, due)
         if committed.marked:
-            self._successor = None  # what it read has changed
+            self._give_up_successor()  # what it read has changed
             self.restored.clear()
             self._restore_when_possible()
             for first, last in committed.marked:
