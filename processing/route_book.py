@@ -1,7 +1,7 @@
 """Readings of buses told apart by route: arrivals by stop, and what each bus drove on each route. Pure.
 
 A route is told by ``route`` (GTFS route_id), its stops by ``stop`` (stop_id). An arrival belongs to the route that it
-names, a step between two places of a bus to the route that the later one names.
+names, a step between two places of a bus to the route that both name.
 """
 
 from collections.abc import Sequence
@@ -190,7 +190,7 @@ class RouteBook:
         routes, stops, trips = (self._names(batch, name) for name in (ROUTE, STOP, TRIP))
         for route in dict.fromkeys(routes):
             self._routes.setdefault(route, len(self._routes))
-        rows = Rows(batch, slot, self.roster.area[slot])
+        rows = Rows(batch, slot, self.roster.areas(slot, batch.time))
         columns: dict[str, NDArray[Any]] = {}
         for row in self.indicators:
             if isinstance(row.value, Elapsed):

@@ -1,6 +1,7 @@
 """The SQL of routes: read the arrivals and the places of buses that a window needs, by its time index."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import psycopg
 from psycopg import sql
@@ -24,9 +25,8 @@ def read_book(connection: psycopg.Connection, city: City, indicators: Sequence[I
     Raises psycopg's errors.
     """
     kind = kinds()[kind_of(indicators[0])]
-    devices = _devices(connection, kind.id)
     roster = Roster(kind, dict(city.index))
-    roster.update(devices)
+    devices = _register(connection, roster, window.at, min(map(window.since, indicators)))
     book = RouteBook(roster, indicators, window)
     for row in {row.stream: row for row in indicators if row is not book.speed}.values():
         since = min(window.since(other) for other in indicators if other.stream == row.stream)
@@ -48,9 +48,26 @@ def read_book(connection: psycopg.Connection, city: City, indicators: Sequence[I
     return book
 
 
-def _devices(connection: psycopg.Connection, kind: str) -> list[Device]:
-    rows = connection.execute("SELECT key, id, kind, area, attributes FROM devices WHERE kind = %s", [kind])
-    return [Device(key, name, of, area, attributes=attributes) for key, name, of, area, attributes in rows]
+def _register(connection: psycopg.Connection, roster: Roster, at: int, since: int) -> list[Device]:
+    """Register the devices of the roster's kind as they were at an instant, and where they stood before (µs)."""
+    rows = connection.execute("SELECT key, id, kind, area, attributes FROM devices WHERE kind = %s", [roster.kind.id])
+    devices = {key: Device(key, name, kind, area, attributes=more) for key, name, kind, area, more in rows}
+    former = connection.execute(
+        "SELECT device, (extract(epoch FROM until) * 1000000)::bigint, area, attributes FROM device_past"
+        " WHERE until > timestamptz 'epoch' + %s * interval '1 microsecond' ORDER BY until DESC",
+        [since],
+    ).fetchall()
+    stood = [
+        (replace(devices[key], area=area, attributes=more), until)
+        for key, until, area, more in former
+        if key in devices
+    ]
+    devices |= {device.key: device for device, until in stood if until > at}  # the earliest after it comes last
+    roster.update(devices.values())
+    for device, until in stood:
+        if until <= at:
+            roster.remember(device, until)
+    return list(devices.values())
 
 
 def _read_since(connection: psycopg.Connection, stream: Stream, since: int, at: int) -> Iterator[Batch]:

@@ -144,6 +144,29 @@ def test_a_span_bounds_the_arrivals_start_included_end_not(heard: str, client: h
     assert body["indicators"]["transit.on_time_share"]["observations"] == len(inside)
 
 
+def test_a_bus_counts_where_it_stood_then(heard: str, client: httpx.Client, codes: dict[str, str]) -> None:
+    def counted(later: int) -> dict[str, int]:
+        at = rfc3339(EPOCH + timedelta(microseconds=NOW + later))  # another window, which was not read before
+        return {
+            name: sum(item["arrivals"] for item in ask(client, at=at, area=code)["items"])
+            for name, code in codes.items()
+        }
+
+    before = counted(1)
+    with psycopg.connect(heard, autocommit=True) as connection:
+        connection.execute("UPDATE devices SET area = %s WHERE key = 3", [codes["third"]])
+        assert counted(2) == before
+        moved = EPOCH + timedelta(microseconds=NOW - 1_800_000_000)
+        connection.execute("UPDATE device_past SET until = %s WHERE device = 3", [moved])
+    told = [fields["dateObserved"] for key, fields in readings()["bus_arrival"] if key == 3]
+    since = sum(NOW / 1000 - 1_800_000 <= instant_of <= NOW / 1000 for instant_of in told)
+    after = counted(3)
+    assert since > 0
+    assert after["first"] == before["first"] - since
+    assert after["third"] == before["third"] + since
+    assert after["city"] == before["city"]
+
+
 def test_the_policy_of_that_time_judges(heard: str, client: httpx.Client) -> None:
     with psycopg.connect(heard, autocommit=True) as connection:
         record_change(connection, SHIPPED, NOW - 86_400_000_000)
