@@ -77,7 +77,8 @@ def fix_baselines(connection: psycopg.Connection, engine: Engine) -> None:
 
 
 def test_the_page_has_a_query_for_every_indicator_and_no_other() -> None:
-    assert set(queries()) == {row.id for row in INDICATORS} | {"preamble"}
+    by_route = {"route.arrivals", "route.headways", "route.speed"}  # see test_routes_sql
+    assert set(queries()) == {row.id for row in INDICATORS} | {"preamble"} | by_route
 
 
 def test_random_readings_of_all_kinds(database_url: str) -> None:
