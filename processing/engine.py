@@ -207,13 +207,12 @@ class Engine:
             roster = self.rosters[kind_of(indicator)]
             value = tracker.values(len(roster))
             area = tracker.areas_of_fresh(at, self._standing(indicator, at))
-            rank = np.where(np.isfinite(value), direction * value, np.nan)
             lowest = np.empty((len(self._parents), most), np.int64)
-            kernels.lowest_ranks(area, rank, lowest)
-            slots = np.sort(lowest[lowest >= 0])
-            slots = slots[score(value[slots], indicator.goalposts) < 100]
-            order = slots[np.argsort(rank[slots], kind="stable")]
-            found[indicator.id] = worst_by_area(order, area, value, roster.ids, self._parents, most)
+            kernels.lowest_ranks(area, value, float(direction), lowest)
+            kernels.roll_up_lowest(self._parents, value, float(direction), lowest)
+            there = lowest >= 0
+            lowest[there] = np.where(score(value[lowest[there]], indicator.goalposts) < 100, lowest[there], -1)
+            found[indicator.id] = worst_by_area(lowest, value, roster.ids)
         return found
 
     def _standing(self, indicator: Indicator, at: int) -> Standing:

@@ -16,27 +16,19 @@ class Laggard:
 
 
 def worst_by_area(
-    order: NDArray[np.int64],
-    area: NDArray[np.int32],
-    value: NDArray[np.float64],
-    ids: Sequence[str],
-    parents: NDArray[np.int32],
-    most: int,
+    lowest: NDArray[np.int64], value: NDArray[np.float64], ids: Sequence[str]
 ) -> dict[int, list[Laggard]]:
-    """The first ``most`` devices of ``order`` in every area, those of its parts included.
-
-    order: slots, worst first; area, value: by slot; ids: by slot; parents: label of each area's parent, -1 at the top.
-    """
-    labels = area[order]
-    by_area = np.argsort(labels, kind="stable")
-    first = np.searchsorted(labels[by_area], labels[by_area])
-    chosen = np.sort(by_area[np.arange(len(by_area)) - first < most])  # the first few of every area, worst first
+    """The devices of every area that has any; lowest: int64[areas, most], slots, worst first, -1 = none; value, ids: by
+    slot."""
+    known: dict[int, Laggard] = {}  # a device stands in the lists of its street, its district and the city
     found: dict[int, list[Laggard]] = {}
-    for position in chosen.tolist():
-        slot, label = int(order[position]), int(labels[position])
-        while label >= 0:
-            members = found.setdefault(label, [])
-            if len(members) < most:
-                members.append(Laggard(ids[slot], float(value[slot])))
-            label = int(parents[label])
+    for label, slots in enumerate(lowest.tolist()):
+        members = []
+        for slot in slots:
+            if slot >= 0:
+                if slot not in known:
+                    known[slot] = Laggard(ids[slot], float(value[slot]))
+                members.append(known[slot])
+        if members:
+            found[label] = members
     return found

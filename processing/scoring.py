@@ -53,7 +53,7 @@ class Values:
     @property
     def applies(self) -> NDArray[np.bool_]:
         """Where there are devices that have something to measure."""
-        return ~np.isin(self.reason, (NO_DEVICES, NOT_APPLICABLE))
+        return _applies(self.reason)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,8 @@ def combine(parts: list[Values], weights: list[float], *, geometric: bool = Fals
     """
     weight = np.array(weights)[:, None]
     scores = np.array([part.score for part in parts])
-    applies = np.array([part.applies for part in parts]) & (weight > 0)
+    reasons = np.array([part.reason for part in parts])
+    applies = _applies(reasons) & (weight > 0)
     there = applies & ~np.isnan(scores)
     applicable = (weight * applies).sum(axis=0)
     available = (weight * there).sum(axis=0)
@@ -142,7 +143,7 @@ def combine(parts: list[Values], weights: list[float], *, geometric: bool = Fals
     covered = (weight * applies * np.array([part.coverage for part in parts])).sum(axis=0)
     coverage = np.divide(covered, applicable, out=np.zeros(len(index)), where=applicable > 0)
     freshness = np.fmax.reduce(np.where(applies, np.array([part.freshness for part in parts]), np.nan))
-    reason = _why(enough, applies, there, np.array([part.reason for part in parts]))
+    reason = _why(enough, applies, there, reasons)
     shares = [np.where(enough & there[i], points[i], np.nan) for i in range(len(parts))]
     return Values(index, index, coverage, freshness, reason, np.full(len(index), np.nan)), shares
 
@@ -154,11 +155,16 @@ def _split(index: Floats, logs: Floats, share: Floats) -> Floats:
     return parts
 
 
+def _applies(reasons: Reasons) -> NDArray[np.bool_]:
+    applies: NDArray[np.bool_] = (reasons != NO_DEVICES) & (reasons != NOT_APPLICABLE)
+    return applies
+
+
 def _why(enough: NDArray[np.bool_], applies: NDArray[np.bool_], there: NDArray[np.bool_], reasons: Reasons) -> Reasons:
     """Why there is no index: the worst that all parts which apply have in common, else coverage."""
     none_there = ~enough & ~there.any(axis=0)
     reason = np.where(enough, OK, COVERAGE).astype(np.int8)
-    reason[none_there & (~applies | np.isin(reasons, (STALE, NO_READINGS))).all(axis=0)] = NO_READINGS
+    reason[none_there & (~applies | (reasons == STALE) | (reasons == NO_READINGS)).all(axis=0)] = NO_READINGS
     reason[none_there & (~applies | (reasons == STALE)).all(axis=0)] = STALE
     nothing = ~applies.any(axis=0)
     reason[nothing] = NO_DEVICES

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from processing import kernels
 from processing.expressions import Expression
-from processing.standing import Instants, Labels, Measured, Rows, Standing, enlarged, few, quotient
+from processing.standing import Instants, Labels, Measured, Rows, Standing, enlarged, few, quotient, rolled_up
 
 
 def share_of_areas(measured: Measured, parents: Labels, fewest: int) -> Measured:
@@ -15,27 +15,18 @@ def share_of_areas(measured: Measured, parents: Labels, fewest: int) -> Measured
     """
     found, there = own_sums(measured.partials["hi"], parents), own_sums(measured.partials["lo"], parents)
     reporting = own_sums(measured.partials["reporting"], parents) > 0
-    areas = up_the_tree(reporting.astype(np.int64), parents).astype(np.float64)
-    with_one = up_the_tree((reporting & ((found > 0) | (there > 0))).astype(np.int64), parents).astype(np.float64)
+    areas = rolled_up(reporting.astype(np.int64), parents).astype(np.float64)
+    with_one = rolled_up((reporting & ((found > 0) | (there > 0))).astype(np.int64), parents).astype(np.float64)
     idle = few(areas.astype(np.int64), fewest)
     return Measured(np.where(idle, np.nan, quotient(with_one, areas)), measured.partials, idle, areas)
 
 
-def own_sums(rolled_up: NDArray[np.int64], parents: Labels) -> NDArray[np.int64]:
+def own_sums(total: NDArray[np.int64], parents: Labels) -> NDArray[np.int64]:
     """What every area had before the areas below were merged into it."""
-    own = rolled_up.copy()
+    own = total.copy()
     below = parents >= 0
-    np.subtract.at(own, parents[below], rolled_up[below])
+    np.subtract.at(own, parents[below], total[below])
     return own
-
-
-def up_the_tree(own: NDArray[np.int64], parents: Labels) -> NDArray[np.int64]:
-    """Every area with all areas below it."""
-    total = own.copy()
-    for label in range(len(parents) - 1, -1, -1):
-        if parents[label] >= 0:
-            total[parents[label]] += total[label]
-    return total
 
 
 class ClearTracker:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.batch import Batch
+from processing import kernels
 from processing.expressions import Expression, Needs
 
 if TYPE_CHECKING:
@@ -119,8 +120,6 @@ def counted(area: Labels, parents: Labels) -> NDArray[np.int64]:
 
 def rolled_up(own: NDArray[np.int64], parents: Labels) -> NDArray[np.int64]:
     """Every area with all areas below it; ``parents``: label of each area's parent, lower than its own, -1 = none."""
-    counts, above = own.tolist(), parents.tolist()
-    for label in range(len(above) - 1, -1, -1):
-        if above[label] >= 0:
-            counts[above[label]] += counts[label]
-    return np.array(counts, np.int64)
+    counts = own.astype(np.int64)
+    kernels.roll_up_counts(parents, counts)
+    return counts

@@ -49,6 +49,7 @@ from processing.kernels.latest import (  # noqa: E402
     lowest_ranks,
     reduce_latest,
     reduce_seen,
+    roll_up_lowest,
 )
 from processing.kernels.newest import (  # noqa: E402
     BLOCK,
@@ -80,6 +81,7 @@ from processing.kernels.panes import (  # noqa: E402
     reduce_codes,
     reduce_panes,
     roll_up,
+    roll_up_counts,
 )
 from processing.kernels.points import fill_slopes, fold_points, register_rates, risen, ways  # noqa: E402
 from processing.kernels.states import HIGH, LOW, SPELLS, STATES_PER_BYTE, fold_states, spells  # noqa: E402
@@ -135,6 +137,8 @@ __all__ = [
     "relative_headways",
     "risen",
     "roll_up",
+    "roll_up_counts",
+    "roll_up_lowest",
     "shift_codes",
     "shift_counts",
     "shift_values",

@@ -77,23 +77,49 @@ def reduce_seen(area: Labels, oldest: Ints, seen: Ints, partials: Records) -> No
 
 
 @njit(cache=True, nogil=True)
-def lowest_ranks(area: Labels, rank: Floats, slots: Slots) -> None:
-    """The devices of lowest rank in every area, lowest first; of equal ones those of lower slot.
+def lowest_ranks(area: Labels, value: Floats, sign: float, slots: Slots) -> None:
+    """The devices of lowest rank = sign · value in every area, lowest first; of equal ones those of lower slot.
 
-    area: int32[devices], < 0 = skip; rank: float64[devices], NaN = skip; slots: int64[areas, most], written, -1 where
-    an area has fewer.
+    area: int32[devices], < 0 = skip; value: float64[devices], NaN or inf = skip; sign: 1 or -1; slots: int64[areas,
+    most], written, -1 where an area has fewer.
     """
-    most = slots.shape[1]
     slots[:] = -1
+    bound = np.full(len(slots), np.inf)  # what an area still takes
     for i in range(len(area)):
         a = area[i]
-        if a < 0 or np.isnan(rank[i]):
-            continue
-        last = slots[a, most - 1]
-        if last >= 0 and rank[last] <= rank[i]:
-            continue
-        k = most - 1
-        while k > 0 and (slots[a, k - 1] < 0 or rank[slots[a, k - 1]] > rank[i]):
-            slots[a, k] = slots[a, k - 1]
-            k -= 1
-        slots[a, k] = i
+        rank = sign * value[i]
+        if a >= 0 and -np.inf < rank < bound[a]:
+            bound[a] = _put_in(i, value, sign, slots[a])
+
+
+@njit(cache=True, nogil=True)
+def roll_up_lowest(parent: Labels, value: Floats, sign: float, slots: Slots) -> None:
+    """Let every area's lowest devices be those of its parts too.
+
+    parent: int32[areas], label of the parent, always lower than the child's own, -1 at the top; value, sign, slots: as
+    for ``lowest_ranks``, slots updated.
+    """
+    for a in range(len(parent) - 1, -1, -1):
+        for i in slots[a]:
+            if parent[a] >= 0 and i >= 0:
+                _put_in(i, value, sign, slots[parent[a]])
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _put_in(i: int, value: Floats, sign: float, row: Slots) -> float:
+    """Put a slot in its place in an area's row, if it has one; returns the rank from which on the row takes no more."""
+    rank = sign * value[i]
+    last = len(row) - 1
+    k = last + 1
+    while k > 0 and (row[k - 1] < 0 or _after(sign * value[row[k - 1]], row[k - 1], rank, i)):
+        k -= 1
+    for j in range(last, k, -1):
+        row[j] = row[j - 1]
+    if k <= last:
+        row[k] = i
+    return float(sign * value[row[last]]) if row[last] >= 0 else np.inf
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _after(rank: float, slot: int, other: float, other_slot: int) -> bool:
+    return bool(rank > other or (rank == other and slot > other_slot))

@@ -267,3 +267,11 @@ def roll_up(parent: Labels, partials: Records) -> None:
     for a in range(len(parent) - 1, -1, -1):
         if parent[a] >= 0:
             merge(partials[parent[a]], partials[a])
+
+
+@njit(cache=True, nogil=True)
+def roll_up_counts(parent: Labels, counts: Ints) -> None:
+    """Add every area's count to its parent's; parent: as for ``roll_up``; counts: int64[areas], updated."""
+    for a in range(len(parent) - 1, -1, -1):
+        if parent[a] >= 0:
+            counts[parent[a]] += counts[a]

@@ -135,11 +135,20 @@ def roll_up(parent: Sequence[int], partials: list[Partial]) -> None:
             above = parent[above]
 
 
-def lowest_ranks(area: Sequence[int], rank: Sequence[float], areas: int, most: int) -> list[list[int]]:
+def lowest_ranks(
+    parent: Sequence[int], area: Sequence[int], value: Sequence[float], sign: int, most: int
+) -> list[list[int]]:
+    """The lowest of every area, its parts included; a parent of -1 throughout leaves the parts out."""
     lowest = []
-    for label in range(areas):
-        members = [slot for slot, a in enumerate(area) if a == label and rank[slot] == rank[slot]]
-        members.sort(key=lambda slot: rank[slot])
+    for label in range(len(parent)):
+        members = []
+        for slot, own in enumerate(area):
+            above = own
+            while above not in (label, -1):
+                above = parent[above]
+            if own >= 0 and above == label and math.isfinite(value[slot]):
+                members.append(slot)
+        members.sort(key=lambda slot: sign * value[slot])
         lowest.append((members + [-1] * most)[:most])
     return lowest
 

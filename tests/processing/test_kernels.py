@@ -325,16 +325,18 @@ def test_headways_lie_between_consecutive_arrivals_of_one_entity(rows: list[Any]
     assert_same(partials, expected)
 
 
-ranks = st.one_of(st.just(math.nan), st.integers(0, 5).map(float))
+ranked = st.one_of(st.sampled_from([math.nan, math.inf, -math.inf]), st.integers(-5, 5).map(float))
 
 
-@given(st.lists(st.tuples(labels, ranks), max_size=40), st.integers(1, 4))
+@given(st.lists(st.tuples(labels, ranked), max_size=40), st.sampled_from([-1, 1]), st.integers(1, 4))
 @settings(max_examples=EXAMPLES, deadline=None)
-def test_the_lowest_ranks_of_an_area_are_the_first_of_its_members_sorted(rows: list[Any], most: int) -> None:
-    area, rank = columns(rows, 2)
+def test_the_lowest_ranks_of_an_area_are_the_first_of_its_members_sorted(rows: list[Any], sign: int, most: int) -> None:
+    area, value = columns(rows, 2)
     slots = np.empty((AREAS, most), np.int64)
-    kernels.lowest_ranks(marks(area), np.array(rank, np.float64), slots)
-    assert slots.tolist() == naive.lowest_ranks(area, rank, AREAS, most)
+    kernels.lowest_ranks(marks(area), floats(value), float(sign), slots)
+    assert slots.tolist() == naive.lowest_ranks([-1] * AREAS, area, value, sign, most)
+    kernels.roll_up_lowest(PARENTS, floats(value), float(sign), slots)
+    assert slots.tolist() == naive.lowest_ranks(PARENTS.tolist(), area, value, sign, most)
 
 
 @given(arrivals, arrivals, st.integers(0, 5))
