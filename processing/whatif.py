@@ -7,18 +7,21 @@ from typing import Any, Literal
 
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from devices.city import City
 from devices.kinds import kinds
 from ingest.device_store import load_devices
 from ingest.registry import Device
 from processing.engine import Engine, Snapshot
+from processing.method import baselines_of, kind_of
 from processing.past import Past, full_minutes, newest_final, read_past
 from processing.policy import SHIPPED, Policy, changed
 from processing.policy_store import Recorded, load_changes
 from processing.recompute import recompute
 from processing.rescoring import Choice, Lines, gathered, rescorable, rescored
 from processing.trackers import stream_windows
+from processing.usual import Usual
 
 LONGEST_WITH_READINGS = 86_400_000_000
 """µs between the first and the last instant"""
@@ -106,9 +109,10 @@ def what_if(
         raise ReadingsGoneError(whole_from)
     labels = np.array([city.index[code] for code in question.areas], np.intp)
     keys = frozenset(device.key for device in chosen)
+    usual = _UsualOfAll(city, [device for device in devices if device.key not in keys], policy)
 
     def new_engine() -> Engine:
-        return _Part([area.code for area in city.areas], city.parents, policy, keys)
+        return _Part([area.code for area in city.areas], city.parents, policy, keys, usual)
 
     with closing(recompute(connection, new_engine, instants[0], instants[-1])) as snapshots:
         would = gathered(_wanted(snapshots, instants, stopped), labels, len(instants))
@@ -118,12 +122,32 @@ def what_if(
 class _Part(Engine):
     """An engine to which only some devices exist."""
 
-    def __init__(self, areas: Sequence[str], parents: Any, policy: Policy, keys: frozenset[int]) -> None:
+    def __init__(self, areas: Sequence[str], parents: Any, policy: Policy, keys: frozenset[int], usual: Usual) -> None:
         self._keys = keys
-        super().__init__(areas, parents, kinds(), policy.indicators, policy.domains)
+        super().__init__(areas, parents, kinds(), policy.indicators, policy.domains, usual)
 
     def register(self, devices: Iterable[Device]) -> tuple[list[Device], list[Device]]:
         return super().register(device for device in devices if device.key in self._keys)
+
+
+class _UsualOfAll(Usual):
+    """What is usual where all devices count: what a part of a fleet usually does was never measured."""
+
+    def __init__(self, city: City, missing: Iterable[Device], policy: Policy) -> None:
+        super().__init__([area.code for area in city.areas], city.timezone)
+        known = baselines_of(policy.indicators)
+        kind_of_index = {row.id: kind_of(row) for row in policy.indicators if row.id in known}
+        self._partly = {index: np.zeros(len(self.areas), np.bool_) for index in kind_of_index}
+        lacking = {(d.kind, d.area) for d in missing if d.area in city and d.attributes.get("retired") is not True}
+        for index, kind in kind_of_index.items():
+            for label in (city.index[area] for of, area in lacking if of == kind):
+                above = label
+                while above >= 0:
+                    self._partly[index][above] = True
+                    above = int(city.parents[above])
+
+    def at(self, index: str, micros: int) -> NDArray[np.float64]:
+        return np.where(self._partly[index], np.nan, super().at(index, micros))
 
 
 def _wanted(

@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import httpx
+import numpy as np
 import psycopg
 import pytest
 from live_api import RunningApi, wait_until
@@ -15,6 +16,7 @@ from devices.kinds import kinds
 from ingest.registry import Device
 from processing.documents import Documents
 from processing.engine import Engine
+from processing.legends import legend_of
 from processing.policy import SHIPPED, Policy, changed
 from processing.recompute import recompute
 from processing.store import write_history
@@ -250,3 +252,31 @@ def test_what_takes_too_long_is_ended(
     answer = client.post("/v1/whatif", json=SPAN | {"areas": [codes["city"]]})
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:cityvitals:problem:query_too_long")
     wait_until(lambda: services.whatif._running == 0, "the run to end")
+
+
+def test_a_load_is_compared_with_what_is_usual_unless_a_meter_is_left_out(
+    hour: str, client: httpx.Client, city: City, codes: dict[str, str]
+) -> None:
+    streets = {1: codes["first"], 2: codes["third"]}
+    with psycopg.connect(hour) as connection:
+        meters = [Device(40 + key, f"meter-{key}", "energy_meter", street) for key, street in streets.items()]
+        rows = [(40 + key, observed(second, totalActivePower=12.0)) for second in range(0, 600, 60) for key in streets]
+        store(connection, meters, batch("energy_meter", rows))
+        areas = [area.code for area in city.areas]
+        usual = np.full((24, len(areas)), 1.0)
+        usual[8] = 10.0  # the hour of the span by the city's clock, not by UTC
+        flat = usual.ravel().tolist()
+        connection.execute(
+            "INSERT INTO baselines (index, day, legend, median, spread, weeks)"
+            " VALUES ('energy.load', '2026-11-20', %s, %s, %s, %s)",
+            [legend_of(connection, areas), flat, flat, [3] * len(flat)],
+        )
+    asked = {"areas": [codes["city"], *streets.values()], "indices": ["energy.baseline_deviation"]}
+
+    def would(**filtered: Any) -> list[tuple[float | None, str | None]]:
+        items = ask(client, devices={"exclude": filtered}, **asked)["items"]
+        return [(item["points"][-1]["would"]["value"], item["points"][-1]["would"]["reason"]) for item in items]
+
+    assert would(kinds=["parking_bay"]) == [(pytest.approx(1.4), None), *[(pytest.approx(0.2), None)] * 2]
+    unknown = (None, "no_baseline")
+    assert would(ids=["meter-1"]) == [unknown, (None, "no_devices"), (pytest.approx(0.2), None)]
