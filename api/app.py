@@ -14,7 +14,7 @@ from api.database import Database
 from api.guards import BodyLimit, HostGuard, SecurityHeaders
 from api.live import Hub
 from api.metrics import Measured, Metrics
-from api.parameters import only_known
+from api.parameters import none_misspelt
 from api.routes import ROUTERS, health, page
 from api.services import Services, authorised
 from api.subscriber import Subscriber
@@ -66,7 +66,7 @@ def create_app(config: ApiConfig) -> FastAPI:
     app.state.services = services
     problems.install(app)
     for router in ROUTERS:
-        app.include_router(router, prefix="/v1", dependencies=[Depends(authorised), Depends(only_known)])
+        app.include_router(router, prefix="/v1", dependencies=[Depends(authorised), Depends(none_misspelt)])
     app.include_router(health.router)
     app.include_router(page.router)
     app.router.routes.append(page.Files(config.dashboard))

@@ -1,6 +1,7 @@
 """Query parameters that several routes have, each with its check and its words in OpenAPI."""
 
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Annotated
 
 from fastapi import Query
@@ -15,6 +16,7 @@ from api.services import Services
 from api.times import parse_step, parse_time
 from devices.contract import shown
 
+_ALIKE = 0.7
 _TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-20T08:00:00+08:00"]})
 _STEP_SCHEMA = WithJsonSchema({"type": "string", "examples": ["15m"]})
 
@@ -30,21 +32,21 @@ Cursor = Annotated[
 Text = Annotated[str | None, Query(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 
 
-def only_known(connection: HTTPConnection) -> None:
-    """A dependency of every route under /v1: a misspelt filter is refused, since ignoring it would answer too much."""
+def none_misspelt(connection: HTTPConnection) -> None:
+    """A dependency of every route under /v1: what looks like a misspelt parameter is refused, since ignoring it would
+    answer too much; what looks like none of the route's own (a cache buster, a tag for tracing) is let by."""
     if not connection.scope["query_string"]:
         return
     route: APIRoute | APIWebSocketRoute = connection.scope["route"]
     known = _names(route.dependant)
-    unknown = [name for name in connection.query_params if name not in known]
-    if unknown:
-        right = f"must be one of {', '.join(known)}" if known else "this route has none"
-        raise invalid(
-            [
-                {"in": "query", "name": name, "detail": f"{shown(name)} is no parameter here, {right}"}
-                for name in unknown
-            ]
-        )
+    errors = []
+    for name in connection.query_params:
+        meant = [] if name in known else get_close_matches(name.lower(), known, 1, _ALIKE)
+        if meant:
+            detail = f"{shown(name)} is no parameter here, must be {meant[0]}; there are {', '.join(known)}"
+            errors.append({"in": "query", "name": name, "detail": detail})
+    if errors:
+        raise invalid(errors)
 
 
 def _names(dependant: Dependant) -> list[str]:
