@@ -7,8 +7,9 @@ from ingest.batch import Delivery
 from ingest.database_link import DatabaseAwayError, DatabaseLink
 from ingest.intake import Intake
 from ingest.spool import Position, Spool
+from ingest.spool_marks import SpoolMark, move_spool, spool_mark
 from ingest.spool_records import Record
-from ingest.writer import Doubt, SpoolMark, Written, move_spool, spool_mark, was_committed
+from ingest.writer import Doubt, Written, was_committed
 
 log = logging.getLogger(__name__)
 

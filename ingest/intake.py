@@ -13,15 +13,17 @@ from ingest.batch import Batch, Decoded, Delivery, Rejection
 from ingest.database_link import DatabaseLink
 from ingest.decoder import Decoder
 from ingest.frontier import Frontier
+from ingest.halving import REFUSALS, write_halved
 from ingest.look_ahead import LookAhead
 from ingest.marks import marked_spans
-from ingest.numbering import Numbers, settled_numbers
+from ingest.numbering import settled_numbers
 from ingest.refusals import refused
 from ingest.refusing import refuse
 from ingest.registrar import Registrar
 from ingest.registry import Device, Registry
 from ingest.rejects import fetch_rejects
-from ingest.writer import Doubt, SpoolMark, Take, Written, write
+from ingest.spool_marks import SpoolMark
+from ingest.writer import Doubt, Take, Written, write
 
 log = logging.getLogger(__name__)
 
@@ -146,24 +148,47 @@ class Intake:
     ) -> Written:
         """Commit; ``rejections`` are refused births, ``replayed`` the rejects settled by registration."""
         decoded.rejections += rejections
-        take = Take(deliveries, decoded, replayed, doubt, spooled, self._numbers(decoded))
-        take.repeating, take.frontier = self._repeating, self._frontier
-        take.repeats_likely = spooled is not None or any(d.redelivered for d in deliveries)
+        take = self._take(deliveries, decoded, replayed, from_spool=spooled is not None)
+        take.in_doubt, take.spooled = doubt, spooled
         try:
-            return self._commit(take)
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            return self._commit(take, write)
+        except REFUSALS as error:
             log.error("the database refused a take that validation let pass: %s", error)
-            if len(deliveries) == 1:
-                return self._refuse(deliveries[0], rejections, spooled, error)
-        half = len(deliveries) // 2
-        first, second = deliveries[:half], deliveries[half:]
-        one = self._write(first, self._decode(first), rejections, replayed)
-        other = self._write(second, self._decode(second), [], replayed, spooled=spooled)
-        return one.joined(other)
 
-    def _commit(self, take: Take) -> Written:
+        def part(some: Sequence[Delivery]) -> Take:
+            theirs = {id(delivery) for delivery in some}
+            again = self._decoder.decode(some, self._registry)
+            again.rejections += [rejection for rejection in rejections if id(rejection.delivery) in theirs]
+            return self._take(some, again, replayed, from_spool=take.from_spool)
+
+        def refusing(delivery: Delivery, error: psycopg.Error) -> Take:
+            alone = Decoded(rejections=[self._refusal(delivery, error)])
+            return self._take([delivery], alone, from_spool=take.from_spool)
+
+        return self._commit(take, lambda connection, take: write_halved(connection, take, part, refusing))
+
+    def _take(
+        self,
+        deliveries: Sequence[Delivery],
+        decoded: Decoded,
+        replayed: frozenset[int] = frozenset(),
+        *,
+        from_spool: bool,
+    ) -> Take:
+        return Take(
+            deliveries,
+            decoded,
+            replayed,
+            numbers=settled_numbers(decoded, self._registry, self._decoder.address),
+            from_spool=from_spool,
+            repeats_likely=from_spool or any(d.redelivered for d in deliveries),
+            repeating=self._repeating,
+            frontier=self._frontier,
+        )
+
+    def _commit(self, take: Take, how: Callable[[psycopg.Connection, Take], Written]) -> Written:
         try:
-            written = self._link.do(lambda connection: write(connection, take))
+            written = self._link.do(lambda connection: how(connection, take))
         finally:
             self.doubt = take.in_doubt
         self._repeating = written.repeated
@@ -178,18 +203,11 @@ class Intake:
         if batches:
             self._hand_on(Committed(batches, transaction=written.transaction))
 
-    def _refuse(
-        self, delivery: Delivery, rejections: Sequence[Rejection], spooled: SpoolMark | None, error: psycopg.Error
-    ) -> Written:
-        """Reject the one message that the database does not take."""
+    def _refusal(self, delivery: Delivery, error: psycopg.Error) -> Rejection:
+        """The rejection of the one message that the database does not take."""
         address = self._decoder.address(delivery.topic)
         flaw = Flaw("schema", f"the database refused the message: {str(error).splitlines()[0]}")
-        refused = refuse(delivery, address if isinstance(address, Address) else None, flaw)
-        alone = Decoded(rejections=[*rejections, refused])
-        return self._commit(Take([delivery], alone, spooled=spooled, numbers=self._numbers(alone)))
-
-    def _numbers(self, decoded: Decoded) -> list[Numbers]:
-        return settled_numbers(decoded, self._registry, self._decoder.address)
+        return refuse(delivery, address if isinstance(address, Address) else None, flaw)
 
     def _decode(self, deliveries: Sequence[Delivery], decoded: Decoded | None = None) -> Decoded:
         """``decoded``: what was found ahead of time."""

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 import numpy as np
 import psycopg
@@ -17,6 +16,7 @@ from ingest.numbering import Numbers
 from ingest.reading_store import Outcome, known_values, store_readings, store_trusting
 from ingest.redelivery import in_question, rows_not_refused, without_refused
 from ingest.rejects import insert_rejections, keep_refused, refused_before, resolve
+from ingest.spool_marks import SpoolMark, move_spool
 from ingest.watermark_store import Standing, move_watermarks
 
 _ACCOUNTED = "SELECT coalesce(sum(stored + duplicate + rejected), 0)::bigint FROM ledger"
@@ -66,15 +66,6 @@ class Doubt:
     outcome: Written
 
 
-@dataclass(frozen=True)
-class SpoolMark:
-    """How far a spool is moved into the tables by a take."""
-
-    spool: UUID
-    segment: int
-    offset: int
-
-
 @dataclass
 class Take:
     """A decoded take on its way into the database."""
@@ -87,6 +78,8 @@ class Take:
     spooled: SpoolMark | None = None
     numbers: Sequence[Numbers] = ()
     """sequence numbers that are settled by this take"""
+    from_spool: bool = False
+    """part of a take that the spool held; the broker may have brought it a second time meanwhile"""
     repeats_likely: bool = False
     """readings of any stream may well be stored already, so that trying without a look is in vain"""
     repeating: Collection[str] = ()
@@ -117,6 +110,11 @@ def write(connection: psycopg.Connection, take: Take) -> Written:
         if was_committed(connection, take.in_doubt.transaction):
             return take.in_doubt.outcome
         take.in_doubt = None
+    return write_part(connection, take)
+
+
+def write_part(connection: psycopg.Connection, take: Take) -> Written:
+    """Write a take that is not in doubt; within a transaction of the caller's, it is done when that is committed."""
     if not take.repeats_likely:
         try:
             return _write(connection, take, trusting=True)
@@ -130,7 +128,9 @@ def _write(connection: psycopg.Connection, take: Take, *, trusting: bool) -> Wri
     account = _Account()
     rejections = list(take.decoded.rejections)
     with connection.transaction():
-        known = refused_before(connection, in_question(take.deliveries, from_spool=take.spooled is not None))
+        known = refused_before(
+            connection, in_question(take.deliveries, from_spool=take.from_spool or take.spooled is not None)
+        )
         stored = []
         for batch in take.decoded.batches:
             fresh = rows_not_refused(batch, take.deliveries, known) if known.items else batch
@@ -167,22 +167,6 @@ def accounted(connection: psycopg.Connection) -> int:
     row = connection.execute(_ACCOUNTED).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def move_spool(connection: psycopg.Connection, mark: SpoolMark) -> None:
-    """Note how far a spool was moved."""
-    connection.execute(
-        'INSERT INTO spool_positions (spool, segment, "offset") VALUES (%s, %s, %s)'
-        ' ON CONFLICT (spool) DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset",'
-        " moved_at = now()",
-        [mark.spool, mark.segment, mark.offset],
-    )
-
-
-def spool_mark(connection: psycopg.Connection, spool: UUID) -> SpoolMark:
-    """How far a spool was moved; its beginning when nothing was."""
-    row = connection.execute('SELECT segment, "offset" FROM spool_positions WHERE spool = %s', [spool]).fetchone()
-    return SpoolMark(spool, *(row or (0, 0)))
 
 
 def was_committed(connection: psycopg.Connection, transaction: int) -> bool:

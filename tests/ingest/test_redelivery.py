@@ -13,7 +13,8 @@ from ingest.database import connect
 from ingest.decoder import Decoder
 from ingest.redelivery import packet_of
 from ingest.registry import Device
-from ingest.writer import SpoolMark, Take, Written, write
+from ingest.spool_marks import SpoolMark
+from ingest.writer import Take, Written, write
 
 BAD = {"dateObserved": "2026-11-20T08:00:00Z", "status": "flying"}
 
