@@ -22,6 +22,8 @@ class Mood:
     load: float = 1.0
     warmer: float = 0.0
     dead: float = 0.02
+    rollover: float = 0.0
+    replaced: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ class _Mood(BaseModel):
     load: float = Field(default=1.0, ge=0, le=10)
     warmer: float = Field(default=0.0, ge=-40, le=30)
     dead: float = Field(default=0.02, ge=0, le=1)
+    rollover: float = Field(default=0.0, ge=0, le=1)
+    replaced: float = Field(default=0.0, ge=0, le=1)
 
 
 class _Faults(BaseModel):

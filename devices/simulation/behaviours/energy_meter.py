@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass
 
 from devices.simulation.behaviour import Fields, Happening, Moment, Site
+from devices.simulation.register import Register
 from devices.simulation.signals import DAY, HOUR, Curve, Walk, clamp, weekday
 
 _ORIGIN = 54 * 365 * DAY
@@ -58,6 +59,9 @@ class MeterLife:
         self._start_kwh = self._curve_kwh(_ORIGIN, start.local)
         self._start_local = start.local
         self._speed = start.passed / start.elapsed if start.elapsed > 0 else 1.0
+        self._start_at = start.at
+        fate = random.Random(f"register {site.device} {self._kw} {start.at}")  # of its own: all else stays as it was
+        self._register = Register.drawn(site.mood, self._energy(start), self._kw, fate)
 
     def _curve_kwh(self, begin: float, end: float) -> float:
         """Energy of the daily curve, with its weekends, between two local instants."""
@@ -73,17 +77,22 @@ class MeterLife:
     def _day_factor(self, local: float) -> float:
         return self._customer.weekend if weekday(local) >= 5 else 1.0
 
-    def report(self, moment: Moment, rng: random.Random) -> tuple[Fields, list[Happening]]:
-        seconds = moment.at / 1e6
-        power = self._kw * self._day_factor(moment.local) * self._customer.curve.at(moment.local)
+    def _energy(self, moment: Moment) -> float:
+        """kWh that have passed since ``_ORIGIN``."""
         energy = self._start_kwh + self._curve_kwh(self._start_local, moment.local) / self._speed
         for kw, omega, phase in self._waves:
-            power += kw * math.sin(omega * seconds + phase)
-            energy += kw / omega / HOUR * (1 - math.cos(omega * seconds + phase))
+            energy += kw / omega / HOUR * (1 - math.cos(omega * moment.at / 1e6 + phase))
+        return energy
+
+    def report(self, moment: Moment, rng: random.Random) -> tuple[Fields, list[Happening]]:
+        power = self._kw * self._day_factor(moment.local) * self._customer.curve.at(moment.local)
+        for kw, omega, phase in self._waves:
+            power += kw * math.sin(omega * moment.at / 1e6 + phase)
+        register = self._register.shown(self._energy(moment), (moment.at - self._start_at) / 1e6)
         factor = self._customer.power_factor - self._low_factor + self._factor.step(moment.elapsed, rng)
         return {
             "totalActivePower": round(power, 3),
-            "totalActiveEnergyImport": round(energy, 4),
+            "totalActiveEnergyImport": register,
             "powerFactor": round(clamp(factor, 0.5, 0.999), 4),
             "adjustablePower": round(max(0.0, power) * self._customer.adjustable, 3),
         }, []
