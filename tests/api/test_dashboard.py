@@ -513,6 +513,36 @@ def test_what_changed_the_chosen_index_and_which_devices_cost_it_most_is_said(
     assert visit.complaints == []
 
 
+def test_the_routes_that_pull_transit_down_most_are_named(visit: Visit, feed: Feed, city: City) -> None:
+    """The list of routes has tests of its own; here is what the page makes of its answer."""
+    east = city.at_level("district")[0].code
+    costs = {"71": 1.25, "20": 0.4, "T 3/支": -2.0, "new": None}
+    items = [
+        {"route": route, "points": points}
+        | {"indicators": {"transit.number_3": {"value": 0.5, "unit": "1", "points": points and 2 * points}}}
+        for route, points in costs.items()
+    ]
+    asked = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(json={"items": items, "next": None})
+
+    visit.page.route("**/v1/routes?**", answer)
+    feed.tick(many)
+    page = visit.open(f"/?lang=en#area={east}&index=transit")
+    feed.tick(many)
+    rows = page.locator("#panel .focus .routes li")
+    expect(rows).to_have_text(["71costs 1.25 pts", "20costs 0.40 pts"])
+    expect(page.locator("#panel .focus .why-title").last).to_have_text("Routes that pull it down most")
+    assert f"/v1/routes?area={east}&by=transit&limit=5" in asked[0]
+    assert visit.complaints == []
+    page.goto(f"{page.url.split('#')[0]}#area={east}&index=transit.number_3")
+    expect(rows).to_have_text(["7150.0 %  /  costs 2.50 pts", "2050.0 %  /  costs 0.80 pts"])
+    page.goto(f"{page.url.split('#')[0]}#area={east}&index=parking")
+    expect(rows).to_have_count(0)
+
+
 def test_a_phone_knows_the_streets_that_need_attention(
     browser: Browser, page_api: RunningApi, feed: Feed, city: City
 ) -> None:

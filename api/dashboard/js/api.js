@@ -92,6 +92,12 @@ export class Api {
     return this.get(`/v1/areas/${encodeURIComponent(area)}/vitals/${encodeURIComponent(index)}/why?${query}`);
   }
 
+  /** The routes heard in an area in the last hour, those that cost an index of transit most first. */
+  async routes(area, index) {
+    const query = new URLSearchParams({ area, by: index, limit: "5" });
+    return (await this.get(`/v1/routes?${query}`)).items;
+  }
+
   /** Scores of an index of an area over the last `spanMs`, oldest first, as {at: ms, score}. */
   async history(area, index, spanMs) {
     const to = this.clock.now();

@@ -1,10 +1,13 @@
-// What is read of the chosen area and index beside the live stream: its recent past, its forecast, and why it changed.
+// What is read of the chosen area and index beside the live stream: its recent past, its forecast, why it changed, and the
+// routes behind it.
+
+import { costliest, hasRoutes } from "./routes.js";
 
 export const PAST_MS = 6 * 3600_000;
 const CHANGE_MS = 3600_000;
 const SHORTEST_CHANGE_MS = 5 * 60_000;
 const FORECAST_EVERY_MS = 10 * 60_000;
-const NOTHING = { history: [], forecast: [], why: null };
+const NOTHING = { history: [], forecast: [], why: null, routes: [] };
 
 /** Holds one area and index at a time; what belongs to another is dropped, so it never grows. */
 export class FocusBook {
@@ -24,15 +27,16 @@ export class FocusBook {
       this.foretoldAt = -Infinity;
     }
     const due = performance.now() - this.foretoldAt > FORECAST_EVERY_MS;
-    const [history, forecast] = await Promise.all([
+    const [history, forecast, routes] = await Promise.all([
       orNull(this.api.trace(area, index, PAST_MS)),
       due ? orNull(this.api.forecast(area, index)) : this.read.forecast,
+      hasRoutes(index) ? orNull(this.api.routes(area, index)) : null,
     ]);
     const since = startOfChange(history ?? []);
     const why = since === null ? null : await orNull(this.api.why(area, index, since));
     if (asked !== this.asked) return; // another was chosen meanwhile
     if (due && forecast !== null) this.foretoldAt = performance.now();
-    this.keep(asked, { history: history ?? this.read.history, forecast: forecast ?? [], why });
+    this.keep(asked, { history: history ?? this.read.history, forecast: forecast ?? [], why, routes: costliest(routes ?? [], index) });
   }
 
   keep(asked, read) {

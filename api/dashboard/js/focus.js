@@ -6,6 +6,7 @@ import { el, mirror, setAttribute, setShown, setText } from "./dom.js";
 import { PAST_MS } from "./focus-book.js";
 import * as format from "./format.js";
 import { shown } from "./freshness.js";
+import { RouteList } from "./routes.js";
 import { areasOf, devicesOf, partsOf } from "./why.js";
 
 const PARTS = 5;
@@ -29,12 +30,14 @@ export class Focus {
     this.parts = el("div", { class: "parts", role: "list" });
     this.devicesTitle = el("h4", { class: "why-title" });
     this.devices = el("ol", { class: "why" });
+    this.routes = new RouteList();
     this.onIndex = onIndex;
     this.onChoose = onChoose;
     this.drawn = "";
     container.append(
       el("header", { class: "focus-head" }, this.name, this.measured, this.state, this.score),
-      this.facts, this.chart.node, this.why, this.title, this.parts, this.devicesTitle, this.devices);
+      this.facts, this.chart.node, this.why, this.title, this.parts, this.devicesTitle, this.devices,
+      ...this.routes.nodes);
   }
 
   update(page) {
@@ -50,6 +53,7 @@ export class Focus {
     setText(this.facts, factsOf(page, delivered, value).join("  /  "));
     this.drawChart(page, delivered, read);
     this.updateWhy(page, delivered, value, read.why);
+    this.routes.update(page, value.score === null ? [] : read.routes);
   }
 
   drawChart(page, delivered, read) {
