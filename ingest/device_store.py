@@ -9,11 +9,10 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from ingest.birth import Birth
-from ingest.registry import Device, Devices, Former, RegistryPast
+from ingest.registry import PAGE, Device, Devices, Former, RegistryPast
 
 _NO_ATTRIBUTES: dict[str, Any] = {}
-_PAGE_SIZE = 10_000
-_PAGE = (
+_SOME = (
     "SELECT key, id, kind, area, lon, lat, name, attributes::text, CASE WHEN greatest(registered_at, changed)"
     " > now() - interval '1 hour' THEN (extract(epoch FROM greatest(registered_at, changed)) * 1000000)::bigint"
     " ELSE 0 END FROM devices LEFT JOIN (SELECT device, max(until) AS changed FROM device_past"
@@ -23,23 +22,28 @@ _PAGE = (
 
 
 def load_devices(connection: psycopg.Connection) -> Devices:
-    """All registered devices, in the order of their keys; read page by page, since there may be a million.
+    """All registered devices, in the order of their keys; there may be a million."""
+    devices, page = Devices(), load_page(connection, 0)
+    while page:
+        for device in page:
+            devices.append(device)
+        page = load_page(connection, page[-1].key)
+    return devices
+
+
+def load_page(connection: psycopg.Connection, after: int) -> list[Device]:
+    """The next registered devices in the order of their keys, ``after`` being the last key; none at the end.
 
     Since when a device is as it is, is said where that was less than an hour ago.
     """
-    devices, last = Devices(), 0
     known: dict[str, Mapping[str, Any]] = {"{}": _NO_ATTRIBUTES}
-    while True:
-        rows = connection.execute(_PAGE, [last, _PAGE_SIZE]).fetchall()
-        for key, name, kind, area, lon, lat, shown_name, text, since in rows:
-            attributes = known.get(text)
-            if attributes is None:
-                attributes = known[text] = orjson.loads(text)
-            devices.append(Device(key, name, intern(kind), intern(area), lon, lat, shown_name, attributes, since))
-        if len(rows) < _PAGE_SIZE:
-            return devices
-        last = rows[-1][0]
-        known = {"{}": _NO_ATTRIBUTES}  # each may have its own
+    devices = []
+    for key, name, kind, area, lon, lat, shown_name, text, since in connection.execute(_SOME, [after, PAGE]).fetchall():
+        attributes = known.get(text)
+        if attributes is None:
+            attributes = known[text] = orjson.loads(text)
+        devices.append(Device(key, name, intern(kind), intern(area), lon, lat, shown_name, attributes, since))
+    return devices
 
 
 def load_past(connection: psycopg.Connection, after: int) -> RegistryPast:

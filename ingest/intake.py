@@ -33,7 +33,7 @@ class Committed:
     """What processing gets: readings that are durable, and devices that are new or changed."""
 
     batches: list[Batch] = field(default_factory=list)
-    devices: list[Device] = field(default_factory=list)
+    devices: Sequence[Device] = field(default_factory=list)
     transaction: int = 0
     """PostgreSQL's id of the transaction that holds the readings"""
     marked: list[tuple[int, int]] = field(default_factory=list)

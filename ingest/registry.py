@@ -5,7 +5,7 @@ Pure; ``device_store`` keeps it in SQL.
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -108,6 +108,8 @@ class Registry:
         return None if place is None else self._devices.key_and_kind(place)
 
 
+PAGE = 10_000
+"""devices that are made up at a time where all are asked for"""
 _KNOWN_AT_MOST = 100_000
 
 
@@ -142,8 +144,16 @@ class Devices(Sequence[Device]):
         """as far as the last device of which it is said"""
         self._kind_of, self._area_of = _Numbers(), _Numbers()
         self._distinct: list[Mapping[str, Any]] = [{}]
-        self._known: dict[bytes, int] = {}
+        self._known: dict[str, int] = {}
         """place in the distinct attributes, by their JSON"""
+
+    @classmethod
+    def of(cls, devices: Iterable[Device]) -> "Devices":
+        """Some devices in little memory."""
+        made = cls()
+        for device in devices:
+            made.append(device)
+        return made
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -169,6 +179,15 @@ class Devices(Sequence[Device]):
             self._distinct[self._attributes[place]],
             self._since[place] if place < len(self._since) else 0,
         )
+
+    def pages(self) -> Iterator[Sequence[Device]]:
+        """A part of them at a time, in order."""
+        return (self[first : first + PAGE] for first in range(0, len(self), PAGE))
+
+    def of_kind(self, kind: str) -> Iterator[Device]:
+        """Those of one kind, in order."""
+        number = self._kind_of.get(kind)
+        return (self[place] for place, known in enumerate(self._kinds) if known == number)
 
     def append(self, device: Device) -> None:
         """Add a device."""
@@ -204,7 +223,7 @@ class Devices(Sequence[Device]):
         """Many devices have theirs in common."""
         if not device.attributes:
             return 0
-        said = orjson.dumps(device.attributes)
+        said = orjson.dumps(device.attributes).decode()  # what dumps gives holds on to a kilobyte
         known = self._known.get(said)
         if known is None:
             known = len(self._distinct)

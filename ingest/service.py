@@ -16,12 +16,12 @@ from devices.topics import Topics
 from ingest.answers import Answers
 from ingest.backlog import Backlog
 from ingest.database_link import DatabaseAwayError, DatabaseLink
-from ingest.device_store import load_devices
+from ingest.device_store import load_page
 from ingest.intake import Committed, Intake
 from ingest.protocol import Ack, Commit, Drain, Effect, Probe, Protocol
 from ingest.protocol import Spool as SpoolWork
 from ingest.registrar import Registrar
-from ingest.registry import Registry
+from ingest.registry import Devices, Registry
 from ingest.spool import DEFAULT_QUOTA, Spool, SpoolFullError
 from ingest.subscriber import Subscriber
 from ingest.teller import Teller
@@ -82,7 +82,7 @@ class IngestService:
         self._subscriber = subscriber
         self._topics = topics
         self._registry = Registry()
-        self._registry_loaded = False
+        self._registry_loaded, self._registry_loaded_to = False, 0
         registrar = Registrar(self.link, self._registry, areas, registration)
         self._hand_on = hand_on
         self._intake = Intake(self.link, topics, self._registry, registrar, hand_on)
@@ -176,11 +176,12 @@ class IngestService:
     def _probe(self) -> None:
         if self._ready is not None and not self._ready.is_set():
             raise DatabaseAwayError("processing has not restored its horizon yet")
-        if not self._registry_loaded:
-            devices = self.link.do(load_devices)
-            self._registry.update(devices)
-            self._hand_on(Committed(devices=devices))  # some may be newer than what processing has restored
-            self._registry_loaded = True
+        while not self._registry_loaded:  # page by page, so that the database is seen to answer
+            page = self.link.do(lambda connection: load_page(connection, self._registry_loaded_to))
+            self._registry.update(page)
+            self._hand_on(Committed(devices=Devices.of(page)))  # some may be newer than what processing has restored
+            self._registry_loaded = not page
+            self._registry_loaded_to = page[-1].key if page else 0
         self._ended = max(self._ended, self.link.do(accounted))
         self._backlog.register_ahead()
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from processing import kernels
 from processing.heard import Newest, Shift
 from processing.method import Indicator
-from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, enlarged, few, quotient
+from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, few, lengthened, quotient
 
 Storage = Literal["codes", "values", "ratios"]
 _DECODED = np.array([0.0, 1.0, kernels.NOT_APPLICABLE, np.nan])
@@ -31,14 +31,14 @@ class LatestTracker:
         self._partials = kernels.empty_partials(len(parents))
 
     def grow(self, size: int) -> None:
-        """Make room for ``size`` slots."""
+        """Make room for ``size`` slots; what stands in one before its first reading is never looked at."""
         self.group.newest.grow(size)
         if self._storage == "codes":
-            self._codes = enlarged(self._codes, size, kernels.UNKNOWN)
+            self._codes = lengthened(self._codes, size)
         else:
-            self._values = enlarged(self._values, size, np.nan)
+            self._values = lengthened(self._values, size)
         if self._storage == "ratios":
-            self._pers = enlarged(self._pers, size, np.nan)
+            self._pers = lengthened(self._pers, size)
 
     def fold(self, rows: Rows) -> None:
         """Take readings in, in any order."""
@@ -86,7 +86,8 @@ class LatestTracker:
         return Measured(np.where(idle, np.nan, value), partials, idle, base)
 
     def values(self, slots: int) -> Floats:
-        """Newest value, related to what it is related to, of each of the first slots; NaN or inf = none."""
+        """Newest value, related to what it is related to, of each of the first slots; NaN or inf = none, any = not
+        heard yet."""
         if self._storage == "codes":
             return _DECODED[self._codes[:slots]]
         if self._storage == "values":

@@ -144,13 +144,14 @@ def restored_state(
             state.outgoing = Settler(make(before), settled)
         engines = [state.engine, *(settler.engine for settler in state._settlers)]
         windows = stream_windows([indicator for engine in engines for indicator in engine.indicators])
-        state.engine.register(devices)
+        for page in devices.pages():
+            state.engine.register(page)
         past = load_past(connection, settled - 2 * max(windows.values(), default=0) * 1_000_000)
         remember(state.engine, devices, past, now)
         for settler in state._settlers:
             settler.follow(state.engine, devices, past)
         for kind in kinds().values():
-            members = [device for device in devices if device.kind == kind.id]
+            members = devices.of_kind(kind.id)
             # what the settler looks back on, the present looks back on as well: one reading serves them all
             for batch in read_horizon(connection, kind, members, windows, settled):
                 if abandoned():
@@ -178,11 +179,12 @@ def first_state(connection: psycopg.Connection, make: MakePart, policy: Policy, 
         devices = load_devices(connection)
         engine, idle = make(policy, long), make(policy, [indicator.id for indicator in policy.indicators])
         state = LiveState(engine, Gate(), Settler(idle, settled), Marks.load(connection), seen, partial=True)
-        engine.register(devices)
+        for page in devices.pages():
+            engine.register(page)
         short = stream_windows([indicator for indicator in policy.indicators if indicator.id not in long])
         remember(engine, devices, load_past(connection, settled - SPAN_AT_LEAST * 1_000_000), now)
         for kind in kinds().values():
-            members = [device for device in devices if device.kind == kind.id]
+            members = devices.of_kind(kind.id)
             for batch in read_horizon(connection, kind, members, short, settled):
                 state.fold(batch, now)
                 state.readings += len(batch)

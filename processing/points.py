@@ -88,15 +88,6 @@ class PointRing:
         return [pane for pane, offsets in enumerate(self._offset) if offsets.any()]
 
 
-def lengthened(array: NDArray[Any], size: int) -> NDArray[Any]:
-    """The array with at least ``size`` places; new ones are 0 and take no memory before they are used."""
-    if len(array) >= size:
-        return array
-    larger = np.zeros((size, *array.shape[1:]), array.dtype)
-    larger[: len(array)] = array
-    return larger
-
-
 def _wider(array: NDArray[Any], size: int) -> NDArray[Any]:
     """The same along the second axis; rows that were not used take no memory either."""
     larger = np.zeros((len(array), size, *array.shape[2:]), array.dtype)

@@ -55,11 +55,12 @@ def _begin(
     engine = new_engine()
     windows = stream_windows(engine.indicators)
     devices = load_devices(connection)
-    engine.register(devices)
+    for page in devices.pages():
+        engine.register(page)
     past = load_past(connection, instant - 2 * max(windows.values(), default=0) * 1_000_000)
     registrations = rewind(engine, devices, past, instant)
     for kind in kinds().values():
-        members = [device for device in devices if device.kind == kind.id]
+        members = devices.of_kind(kind.id)
         for batch in read_horizon(connection, kind, members, windows, instant, instant):
             engine.fold(batch)
     return engine, registrations

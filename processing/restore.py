@@ -1,6 +1,6 @@
 """Read the recent horizon back from TimescaleDB as batches: a restart takes the same path as live data."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import psycopg
@@ -22,12 +22,13 @@ MOST_PROBES = 1_000_000
 """how often, for a stream, silent devices are looked up in the chunks of the past: a few µs each. Whoever was not found
 then counts as never heard, which tells on the age of what is stale anyway"""
 SECOND = 1_000_000
+_STALE = np.dtype([("key", "i4"), ("stale", "i8")])
 
 
 def read_horizon(
     connection: psycopg.Connection,
     kind: Kind,
-    devices: Sequence[Device],
+    devices: Iterable[Device],
     windows: Mapping[str, int],
     now: int,
     until: int | None = None,
@@ -38,8 +39,8 @@ def read_horizon(
     observed later (µs). Besides the windows these are the readings of devices that report too seldom for the span but
     are not stale, and the last words of silent ones.
     """
-    keys = np.array([device.key for device in devices], np.int32)
-    stale = np.array([stale_after(kind, device) for device in devices], np.int64)
+    known_until = np.fromiter(((device.key, stale_after(kind, device)) for device in devices), _STALE)
+    keys, stale = known_until["key"].copy(), known_until["stale"].copy()
     heard = np.zeros(int(keys.max(initial=0)) + 1, np.bool_)
     for stream in kind.streams:
         for batch in read_span(connection, stream, _start(stream, windows, now), until):

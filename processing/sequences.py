@@ -23,8 +23,8 @@ from processing.method import (
     Indicator,
     pane_of,
 )
-from processing.points import PointRing, lengthened
-from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, enlarged
+from processing.points import PointRing
+from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, enlarged, lengthened
 
 _HOUR, _MINUTE = 3600.0, 60.0
 _TRIP_BITS = 30
@@ -62,7 +62,7 @@ class SequenceTracker(LatestTracker):
         """Make room for ``size`` slots."""
         super().grow(size)
         self._history.grow(size)
-        self._raw = enlarged(self._raw, size, _NOT_KNOWN)
+        self._raw = lengthened(self._raw, size)
 
     def lend(self, other: "SequenceTracker") -> None:
         """Let another tracker that looks at the same states in the same panes use those of this one."""

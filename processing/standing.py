@@ -101,6 +101,15 @@ def enlarged(array: NDArray[Any], size: int, fill: Any) -> NDArray[Any]:
     return larger
 
 
+def lengthened(array: NDArray[Any], size: int) -> NDArray[Any]:
+    """The array with at least ``size`` places; new ones are 0 and take no memory before they are used."""
+    if len(array) >= size:
+        return array
+    larger = np.zeros((size, *array.shape[1:]), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
 def quotient(value: Floats, by: Floats) -> Floats:
     """value / by, NaN where ``by`` is not above 0."""
     result: Floats = np.divide(value, by, out=np.full(len(value), np.nan), where=by > 0)

@@ -8,7 +8,7 @@ import pytest
 from ingest.birth import Birth
 from ingest.database import connect
 from ingest.device_store import find_devices, load_devices, load_past, register, set_status
-from ingest.registry import Device, Former, Registry
+from ingest.registry import Device, Devices, Former, Registry
 
 STREET = "310104003"
 
@@ -109,3 +109,28 @@ def test_the_registry_in_memory_holds_the_last_word_on_a_device() -> None:
 
 def test_a_gateway_that_is_no_text_is_none() -> None:
     assert Device(1, "a", "bus", STREET, attributes={"gateway": 7}).gateway is None
+
+
+def test_a_registry_of_several_pages_is_read_whole(
+    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.device_store.PAGE", 3)
+    made = register(connection, [birth(f"bay-{n}", name=f"n{n % 2}") for n in range(7)])
+    devices = load_devices(connection)
+    assert list(devices) == sorted(made, key=lambda device: device.key)
+    assert [device.id for device in devices.of_kind("parking_bay")] == [device.id for device in devices]
+    assert list(devices.of_kind("bus")) == []
+
+
+def test_devices_in_columns_are_those_that_were_put_in() -> None:
+    some = [
+        Device(3, "a", "bus", STREET),
+        Device(1, "b", "car_park", "310104004", 121.5, 31.25, "name", {"gateway": "gw"}, since=7),
+        Device(2, "c", "bus", STREET, None, None, "name", {"gateway": "gw"}),
+    ]
+    devices = Devices.of(some)
+    assert [list(devices), devices[1].since, devices[2].since] == [some, 7, 0]
+    assert [list(page) for page in devices.pages()] == [some]
+    changed = Device(1, "b", "car_park", STREET, name="other")
+    devices.replace(1, changed)
+    assert (devices[1], devices[1].since, devices[1:]) == (changed, 0, [changed, some[2]])
