@@ -46,12 +46,18 @@ def load_page(connection: psycopg.Connection, after: int) -> list[Device]:
     return devices
 
 
-def load_past(connection: psycopg.Connection, after: int) -> RegistryPast:
-    """What happened to the registry after an instant (µs since 1970)."""
+def load_past(connection: psycopg.Connection, after: int, at: int | None = None) -> RegistryPast:
+    """What happened to the registry after an instant (µs since 1970).
+
+    ``at``: of the devices that were registered by then, only those that were changed are told: a whole city may have
+    been registered lately.
+    """
     registered = connection.execute(
         "SELECT key, (extract(epoch FROM registered_at) * 1000000)::bigint FROM devices"
-        " WHERE registered_at > timestamptz 'epoch' + %s * interval '1 microsecond'",
-        [after],
+        " WHERE registered_at > timestamptz 'epoch' + %s * interval '1 microsecond'"
+        " OR registered_at > timestamptz 'epoch' + %s * interval '1 microsecond' AND key IN (SELECT device"
+        " FROM device_past WHERE until > timestamptz 'epoch' + %s * interval '1 microsecond')",
+        [after if at is None else at, after, after],
     ).fetchall()
     former = connection.execute(
         "SELECT device, (extract(epoch FROM until) * 1000000)::bigint, area, attributes FROM device_past"

@@ -146,7 +146,7 @@ def restored_state(
         windows = stream_windows([indicator for engine in engines for indicator in engine.indicators])
         for page in devices.pages():
             state.engine.register(page)
-        past = load_past(connection, settled - 2 * max(windows.values(), default=0) * 1_000_000)
+        past = load_past(connection, settled - 2 * max(windows.values(), default=0) * 1_000_000, settled)
         remember(state.engine, devices, past, now)
         for settler in state._settlers:
             settler.follow(state.engine, devices, past)
@@ -182,7 +182,7 @@ def first_state(connection: psycopg.Connection, make: MakePart, policy: Policy, 
         for page in devices.pages():
             engine.register(page)
         short = stream_windows([indicator for indicator in policy.indicators if indicator.id not in long])
-        remember(engine, devices, load_past(connection, settled - SPAN_AT_LEAST * 1_000_000), now)
+        remember(engine, devices, load_past(connection, settled - SPAN_AT_LEAST * 1_000_000, settled), now)
         for kind in kinds().values():
             members = devices.of_kind(kind.id)
             for batch in read_horizon(connection, kind, members, short, settled):

@@ -57,7 +57,7 @@ def _begin(
     devices = load_devices(connection)
     for page in devices.pages():
         engine.register(page)
-    past = load_past(connection, instant - 2 * max(windows.values(), default=0) * 1_000_000)
+    past = load_past(connection, instant - 2 * max(windows.values(), default=0) * 1_000_000, instant)
     registrations = rewind(engine, devices, past, instant)
     for kind in kinds().values():
         members = devices.of_kind(kind.id)

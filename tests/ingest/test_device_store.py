@@ -61,6 +61,9 @@ def test_what_a_device_was_is_kept_when_it_changes_what_vital_signs_depend_on(co
     assert load_past(connection, moved.since).former == past.former[1:]
     assert load_past(connection, first.since - 1).registered == {first.key: first.since}
     assert load_past(connection, first.since).registered == {}
+    other = register(connection, [birth("b")])[0]
+    assert load_past(connection, 0, other.since).registered == {first.key: first.since}
+    assert load_past(connection, 0, other.since - 1).registered == {d.key: d.since for d in (first, other)}
     assert [load_devices(connection)[0].since, find_devices(connection, ["a"])[0].since] == [retired.since] * 2
 
 
