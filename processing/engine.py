@@ -84,6 +84,7 @@ class Engine:
         self.indicators = tuple(indicators)
         self.domains = tuple(d for d in domains if any(i.domain == d.id for i in indicators))
         self.method_version = method_version(indicators, domains)
+        self._needs = {indicator.id: needs(indicator) for indicator in indicators}
         self._reach = 2 * max((indicator.window for indicator in indicators), default=0) * 1_000_000
 
     def follow(self, other: "Engine") -> None:
@@ -217,7 +218,7 @@ class Engine:
 
     def _standing(self, indicator: Indicator, at: int) -> Standing:
         kind = kind_of(indicator)
-        return Standing(self.rosters[kind], needs(indicator), self._heard[kind], at)
+        return Standing(self.rosters[kind], self._needs[indicator.id], self._heard[kind], at)
 
     def _expects(self, kind: str, equipment: Needs) -> NDArray[np.int64]:
         """How many devices with this equipment are expected in each area."""
@@ -242,7 +243,7 @@ class Engine:
             expected = sum(self._expects(kind, ()) for kind in indicator.observed)
         else:
             measured = tracker.measure(at, self._standing(indicator, at))
-            expected = self._expects(kind_of(indicator), needs(indicator))
+            expected = self._expects(kind_of(indicator), self._needs[indicator.id])
         if indicator.baseline_of:
             measured = deviation(measured, self.usual.at(indicator.baseline_of, at))
         partials = measured.partials
@@ -264,7 +265,7 @@ class Engine:
         heard = kernels.empty_partials(len(self._parents))
         expected = np.zeros(len(self._parents), np.int64)
         for kind in indicator.observed or (kind_of(indicator),):
-            equipment = () if indicator.observed else needs(indicator)
+            equipment = () if indicator.observed else self._needs[indicator.id]
             one = kernels.empty_partials(len(self._parents))
             Standing(self.rosters[kind], equipment, self._heard[kind], at).alive(one)
             kernels.roll_up(self._parents, one)

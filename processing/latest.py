@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from processing import kernels
 from processing.heard import Newest, Shift
 from processing.method import Indicator
-from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, few, lengthened, quotient
+from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, few, lengthened, ratio
 
 Storage = Literal["codes", "values", "ratios"]
 _DECODED = np.array([0.0, 1.0, kernels.NOT_APPLICABLE, np.nan])
@@ -75,13 +75,12 @@ class LatestTracker:
         partials["fresh"], partials["newest"] = counts["fresh"], counts["newest"]
         partials["reporting"] = partials["count"]
         kernels.roll_up(self._parents, partials)
-        value = kernels.total(partials["hi"], partials["lo"])
         if self._indicator.aggregation in ("latest_sum", "latest_deviation"):
+            value = kernels.total(partials["hi"], partials["lo"])
             value[partials["count"] == 0] = np.nan
             base = np.ones(len(value))
         else:
-            base = kernels.total(partials["per_hi"], partials["per_lo"])
-            value = quotient(value, base)
+            value, base = ratio(partials)
         idle = few(partials["reporting"], self._indicator.fewest)
         return Measured(np.where(idle, np.nan, value), partials, idle, base)
 

@@ -7,7 +7,7 @@ from processing import kernels
 from processing.expressions import gives_codes
 from processing.heard import Heard
 from processing.method import Indicator, is_event, pane_of
-from processing.standing import Labels, Measured, Rows, Standing, few, quotient
+from processing.standing import Labels, Measured, Rows, Standing, few, quotient, ratio
 
 _STILL_FILLING = 6
 """newest panes that readings still come for; what lies before them is summed up once"""
@@ -63,14 +63,14 @@ class PaneTracker:
         # No event is news of a quiet device, not silence: what counts there is whether the device lives.
         standing.count(standing.heard if is_event(self._indicator) else self._heard, partials)
         kernels.roll_up(self._parents, partials)
-        value = kernels.total(partials["hi"], partials["lo"])
         if self._indicator.aggregation == "window_rate":
-            value = value * self._indicator.rate_per / self._indicator.window
+            value = kernels.total(partials["hi"], partials["lo"]) * self._indicator.rate_per / self._indicator.window
             base, number = partials["reporting"].astype(np.float64), partials["reporting"]
+            value = quotient(value, base)
         else:
-            base, number = kernels.total(partials["per_hi"], partials["per_lo"]), partials["count"]
+            (value, base), number = ratio(partials), partials["count"]
         idle = few(number, self._indicator.fewest)
-        return Measured(np.where(idle, np.nan, quotient(value, base)), partials, idle, base)
+        return Measured(np.where(idle, np.nan, value), partials, idle, base)
 
     def panes(self, at: int) -> NDArray[np.void]:
         """PARTIAL[panes, areas] of the window that ends at ``at``, not rolled up."""

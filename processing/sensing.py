@@ -10,7 +10,7 @@ from processing import kernels
 from processing.kernels.ages import sum_ages
 from processing.lateness import late
 from processing.method import Indicator, pane_of
-from processing.standing import Labels, Measured, Rows, Standing, quotient
+from processing.standing import Labels, Measured, Rows, Standing, quotient, ratio
 
 
 class SensingTracker:
@@ -54,8 +54,7 @@ class SensingTracker:
             base = self._expected(standings)
             value = quotient(partials["fresh"].astype(np.float64), base)
         else:
-            base = kernels.total(partials["per_hi"], partials["per_lo"])
-            value = quotient(kernels.total(partials["hi"], partials["lo"]), base)
+            value, base = ratio(partials)
         return Measured(value, partials, np.zeros(len(value), np.bool_), base)
 
     def _alive(self, standings: Sequence[Standing]) -> dict[str, NDArray[np.int64]]:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from processing import kernels
 from processing.expressions import Expression
-from processing.standing import Instants, Labels, Measured, Rows, Standing, enlarged, few, quotient, rolled_up
+from processing.standing import Instants, Labels, Measured, Rows, Standing, enlarged, few, quotient, ratio, rolled_up
 
 
 def share_of_areas(measured: Measured, parents: Labels, fewest: int) -> Measured:
@@ -60,7 +60,6 @@ class ClearTracker:
         partials["per_hi"] = partials["fresh"] * kernels.ONE
         partials["hi"] = partials["per_hi"] - happened * kernels.ONE
         kernels.roll_up(self._parents, partials)
-        base = kernels.total(partials["per_hi"], partials["per_lo"])
+        value, base = ratio(partials)
         idle = few(partials["reporting"], self._fewest)
-        value = quotient(kernels.total(partials["hi"], partials["lo"]), base)
         return Measured(np.where(idle, np.nan, value), partials, idle, base)

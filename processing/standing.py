@@ -110,6 +110,13 @@ def lengthened(array: NDArray[Any], size: int) -> NDArray[Any]:
     return larger
 
 
+def ratio(partials: NDArray[np.void]) -> tuple[Floats, Floats]:
+    """Σ value / Σ per of every area, NaN where nothing is above 0 to divide by, and Σ per; kernels.PARTIAL[areas]."""
+    value, base = np.empty(len(partials)), np.empty(len(partials))
+    kernels.ratios(partials, value, base)
+    return value, base
+
+
 def quotient(value: Floats, by: Floats) -> Floats:
     """value / by, NaN where ``by`` is not above 0."""
     result: Floats = np.divide(value, by, out=np.full(len(value), np.nan), where=by > 0)

@@ -14,6 +14,7 @@ from processing.kernels.exact import (
     CARRY,
     HIGH,
     LARGEST,
+    LOW,
     MASK,
     ONE,
     Floats,
@@ -267,6 +268,20 @@ def roll_up(parent: Labels, partials: Records) -> None:
     for a in range(len(parent) - 1, -1, -1):
         if parent[a] >= 0:
             merge(partials[parent[a]], partials[a])
+
+
+@njit(cache=True, nogil=True)
+def ratios(partials: Records, value: Floats, base: Floats) -> None:
+    """What sums come to: base = Σ per, value = Σ value / base, NaN where base is not above 0.
+
+    partials: PARTIAL[areas]; value, base: float64[areas], written.
+    """
+    for a in range(len(partials)):
+        sums = partials[a]
+        base[a] = sums["per_hi"] / HIGH + sums["per_lo"] / LOW
+        value[a] = np.nan
+        if base[a] > 0:
+            value[a] = (sums["hi"] / HIGH + sums["lo"] / LOW) / base[a]
 
 
 @njit(cache=True, nogil=True)

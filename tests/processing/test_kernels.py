@@ -309,6 +309,20 @@ def test_total_is_the_float_nearest_to_the_exact_sum(values: list[float]) -> Non
     assert total == pytest.approx(float(sum(map(Fraction, values))), rel=1e-15, abs=2.0**-53)
 
 
+@given(value_rows)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_a_ratio_is_the_quotient_of_the_totals_where_there_is_something_to_divide_by(rows: list[Any]) -> None:
+    partials = sums(rows)
+    value, base = np.empty(AREAS), np.empty(AREAS)
+    kernels.ratios(partials, value, base)
+    above = kernels.total(partials["hi"], partials["lo"])
+    below = kernels.total(partials["per_hi"], partials["per_lo"])
+    assert base.tobytes() == below.tobytes()
+    for area in range(AREAS):
+        expected = above[area] / below[area] if below[area] > 0 else math.nan
+        assert value[area] == expected or (math.isnan(value[area]) and math.isnan(expected))
+
+
 arrivals = st.lists(st.tuples(st.integers(0, 3), labels, times), max_size=40)
 
 
