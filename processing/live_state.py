@@ -20,7 +20,7 @@ from processing.marks import Marks
 from processing.method import baselines_of
 from processing.policy import Policy, same_measures
 from processing.registrations import remember
-from processing.restore import SPAN_AT_LEAST, read_horizon, stored_bytes
+from processing.restore import read_horizon, stored_bytes
 from processing.settling import LATENESS, Settler, full_minute
 from processing.trackers import stream_windows
 from processing.visibility import Visibility
@@ -29,6 +29,8 @@ from processing.windows import MINUTE, Gate
 DAY = 24 * 60 * MINUTE
 READ_AT_ONCE = 200_000_000
 """bytes of readings within the longest windows: up to about this much is read before the first tick"""
+FIRST_SPAN = 180
+"""seconds: windows up to this long are whole at the first tick; most devices that live report within it"""
 MakeEngine = Callable[[Policy], Engine]
 MakePart = Callable[[Policy, Collection[str]], Engine]
 """an engine that does not measure some indicators, by id"""
@@ -173,7 +175,7 @@ def first_state(connection: psycopg.Connection, make: MakePart, policy: Policy, 
     windows = stream_windows(policy.indicators)
     if stored_bytes(connection, windows, now) <= READ_AT_ONCE:
         return None
-    long = [i.id for i in policy.indicators if max(stream_windows([i]).values()) > SPAN_AT_LEAST]
+    long = [i.id for i in policy.indicators if max(stream_windows([i]).values()) > FIRST_SPAN]
     settled = full_minute(now - LATENESS)
     with _one_moment(connection) as seen:
         devices = load_devices(connection)
@@ -182,10 +184,10 @@ def first_state(connection: psycopg.Connection, make: MakePart, policy: Policy, 
         for page in devices.pages():
             engine.register(page)
         short = stream_windows([indicator for indicator in policy.indicators if indicator.id not in long])
-        remember(engine, devices, load_past(connection, settled - SPAN_AT_LEAST * 1_000_000, settled), now)
+        remember(engine, devices, load_past(connection, settled - FIRST_SPAN * 1_000_000, settled), now)
         for kind in kinds().values():
             members = devices.of_kind(kind.id)
-            for batch in read_horizon(connection, kind, members, short, settled):
+            for batch in read_horizon(connection, kind, members, short, settled, at_least=FIRST_SPAN):
                 state.fold(batch, now)
                 state.readings += len(batch)
     prepare(connection, engine.usual, baselines_of(engine.indicators), settled, now + DAY)

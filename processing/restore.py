@@ -32,24 +32,25 @@ def read_horizon(
     windows: Mapping[str, int],
     now: int,
     until: int | None = None,
+    at_least: int = SPAN_AT_LEAST,
 ) -> Iterator[Batch]:
     """All that the vital signs at ``now`` (µs) still depend on, in no order and some of it twice.
 
-    ``devices``: those of the kind; ``windows``: seconds each stream is looked back on; ``until``: leave out what was
-    observed later (µs). Besides the windows these are the readings of devices that report too seldom for the span but
-    are not stale, and the last words of silent ones.
+    ``devices``: those of the kind; ``windows``: seconds each stream is looked back on, at least ``at_least``;
+    ``until``: leave out what was observed later (µs). Besides the windows these are the readings of devices that report
+    too seldom for the span but are not stale, and the last words of silent ones.
     """
     known_until = np.fromiter(((device.key, stale_after(kind, device)) for device in devices), _STALE)
     keys, stale = known_until["key"].copy(), known_until["stale"].copy()
     heard = np.zeros(int(keys.max(initial=0)) + 1, np.bool_)
     for stream in kind.streams:
-        for batch in read_span(connection, stream, _start(stream, windows, now), until):
+        for batch in read_span(connection, stream, _start(stream, windows, now, at_least), until):
             known = batch.device[(batch.time <= now) & (batch.device < len(heard))]
             if not is_refusal(batch.stream):
                 heard[known] = True
             yield batch
     for stream in kind.streams:
-        start = _start(stream, windows, now)
+        start = _start(stream, windows, now, at_least)
         # The window that ends with the newest reading of a device may begin as much earlier as that may be old.
         usual = STALE_AFTER_INTERVALS * kind.reporting_interval * SECOND
         since = now - stale - np.where(stale > usual, windows.get(stream.name, 0) * SECOND, 0)
@@ -103,8 +104,8 @@ def stored_bytes(connection: psycopg.Connection, windows: Mapping[str, int], now
     return int(row[0])
 
 
-def _start(stream: Stream, windows: Mapping[str, int], now: int) -> int:
-    return now - max(SPAN_AT_LEAST, windows.get(stream.name, 0)) * SECOND
+def _start(stream: Stream, windows: Mapping[str, int], now: int, at_least: int) -> int:
+    return now - max(at_least, windows.get(stream.name, 0)) * SECOND
 
 
 def _read_since(

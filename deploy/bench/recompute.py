@@ -49,7 +49,7 @@ def recompute(settings: Settings, *, rounds: int, scale: float) -> list[Result]:
     with world(settings) as servers:
         last = time.time_ns() // 1000 // MINUTE * MINUTE - 5 * MINUTE
         first = last - (minutes - 1) * MINUTE
-        rows, seconds = _fill(servers, first, last)
+        rows, seconds = fill(servers, first, last)
         runs = [_run(servers, first, last) for _ in range(max(2, rounds))]
         differing, compared = _differs_from_live(servers, first, min(last, first + (COMPARED - 1) * MINUTE))
     if runs[0].changed != runs[0].values:
@@ -87,7 +87,7 @@ class _Run:
     megabytes: float
 
 
-def _fill(servers: World, first: int, last: int) -> tuple[int, float]:
+def fill(servers: World, first: int, last: int) -> tuple[int, float]:
     """Register the devices and store their readings of the minutes; returns how many, and seconds it took."""
     started = time.perf_counter()
     servers.register(DEVICES)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deploy.bench.load import prepare, publish
 from deploy.bench.readings import PACK, packed_readings, registered
+from deploy.bench.restart import restart
 from deploy.bench.results import Result, Target
 from deploy.bench.world import wait_for
 from deploy.embedded.processes import spawn, stop
@@ -39,8 +40,9 @@ print(time.perf_counter() - started, sum(sum(f.stats.cache_misses.values()) for 
 
 
 def startup(settings: Settings, *, rounds: int, scale: float) -> list[Result]:
-    """Cold and warm compile; `up` on data that is there."""
-    return [_compile(rounds), _second_start(settings, rounds, max(500, int(100_000 * scale) // 500 * 500))]
+    """Cold and warm compile; `up` on data that is there; the pipeline where much is stored."""
+    devices = max(500, int(100_000 * scale) // 500 * 500)
+    return [_compile(rounds), _second_start(settings, rounds, devices), restart(settings, rounds=rounds, scale=scale)]
 
 
 def _compile(rounds: int) -> Result:

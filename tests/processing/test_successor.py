@@ -28,9 +28,9 @@ from ingest.batch import Batch
 from ingest.intake import Committed
 from processing.engine import Engine, Snapshot
 from processing.indicators import INDICATORS
-from processing.live_state import first_state
+from processing.live_state import FIRST_SPAN, first_state
 from processing.policy import SHIPPED
-from processing.restore import SPAN_AT_LEAST, stored_bytes
+from processing.restore import stored_bytes
 from processing.scoring import REASONS
 from processing.service import ProcessingService
 from processing.settling import Settler
@@ -41,7 +41,7 @@ DEVICES = [
     *(device(key, "garbage_hut", (FIRST, SECOND_STREET, THIRD)[key % 3]) for key in range(7, 13)),
     *(device(key, "energy_meter", (FIRST, SECOND_STREET, THIRD)[key % 3]) for key in range(13, 19)),
 ]
-LONG = {one.id for one in INDICATORS if max(stream_windows([one]).values()) > SPAN_AT_LEAST}
+LONG = {one.id for one in INDICATORS if max(stream_windows([one]).values()) > FIRST_SPAN}
 
 
 @pytest.fixture
