@@ -1,0 +1,116 @@
+"""Figures, tiles and map: what is missing, what is many, what nobody foresaw."""
+
+import re
+from typing import Any
+
+import pytest
+from dashboard_page import PHONE, WALL, Feed, Visit, many, visiting
+from live_api import RunningApi, value
+from playwright.sync_api import Browser, expect
+
+from devices.city import City
+
+pytestmark = pytest.mark.browser
+
+
+def test_missing_values_are_a_dash_with_the_reason_and_hatched_on_the_map(visit: Visit, feed: Feed, city: City) -> None:
+    east = city.at_level("district")[0].code
+
+    def kill(vitals: dict[str, Any]) -> None:
+        if vitals["area"] == east:
+            vitals["composite"] = value(None, value=None, reason="stale", coverage=0.0, contributions=[])
+
+    page = visit.open()
+    feed.tick(kill, score=77.0)
+    button = page.locator(f'#map [data-area="{east}"]')
+    expect(button).to_have_attribute("data-band", "none")
+    expect(button).to_have_attribute("aria-label", re.compile("—, Data stale"))
+    assert page.evaluate("(shape) => getComputedStyle(shape).fill", button.locator("path").element_handle()) == (
+        'url("#hatch")'
+    )
+    tile = page.locator(f'#panel [data-area="{east}"]')
+    expect(tile.locator(".tile-score")).to_have_text("—")
+    expect(tile.locator(".tile-state")).to_have_text("Data stale")
+    energy = page.locator("#domains .channel", has_text="energy")
+    expect(energy.locator(".figure-score")).to_have_text("—")
+    expect(energy.locator(".state")).to_have_text("Coverage too low")
+    expect(energy.locator(".indicator-reason")).to_have_text("Coverage too low")
+
+
+def test_tiles_are_sorted_as_asked_and_map_is_coloured_by_the_chosen_index(
+    visit: Visit, feed: Feed, city: City
+) -> None:
+    east, west = (area.code for area in city.at_level("district"))
+
+    def differ(vitals: dict[str, Any]) -> None:
+        if vitals["area"] == west:
+            vitals["composite"] = value(20.0)
+
+    page = visit.open()
+    feed.tick(differ, score=80.0)
+    expect(page.locator(f'#map [data-area="{west}"]')).to_have_attribute("data-band", "critical")
+    page.locator("#panel select").select_option("code")
+    expect(page.locator("#panel .tile").first).to_have_attribute("data-area", east)
+    page.locator("#panel select").select_option("score")
+    expect(page.locator("#panel .tile").first).to_have_attribute("data-area", west)
+    page.get_by_label("parking").check(force=True)
+    expect(page.locator(f'#map [data-area="{west}"]')).to_have_attribute("data-band", "good")
+
+
+def test_a_domain_nobody_foresaw_appears_and_its_names_are_text(visit: Visit, feed: Feed) -> None:
+    evil = '<img src="x" onerror="document.title=1">'
+
+    def add(vitals: dict[str, Any]) -> None:
+        indicator = value(33.0, name={"zh": evil, "en": evil}, unit=evil)
+        index = value(33.0, name={"zh": "空气", "en": "Air"})
+        vitals["domains"]["air"] = index | {"indicators": {"air.pm25": indicator}}
+
+    page = visit.open()
+    feed.tick(add)
+    channel = page.locator("#domains .channel", has_text=re.compile(r"\bAir\b"))
+    expect(channel.locator(".figure-score")).to_have_text("33.0")
+    expect(channel.locator(".indicator-name")).to_have_text(evil)
+    expect(page.locator("#index-choice label")).to_have_count(4)
+    assert page.locator("img").count() == 0
+
+
+@pytest.mark.parametrize("viewport", [WALL, PHONE], ids=["wall", "phone"])
+def test_many_indicators_are_told_by_those_that_cost_most_and_no_name_is_cut(
+    browser: Browser, page_api: RunningApi, feed: Feed, viewport: dict[str, int]
+) -> None:
+    feed.tick(many)
+    with visiting(browser, page_api.url, viewport) as visit:
+        page = visit.open()
+        feed.tick(many)
+        channel = page.locator("#domains .channel", has_text="Waste")
+        expect(channel.locator(".indicator-name").first).to_have_text("Hydrogen sulphide above limit 10")
+        expect(channel.locator(".indicator")).to_have_count(4)
+        expect(channel.locator(".more")).to_have_text("7 more")
+        cut = "[...document.querySelectorAll('.indicator-name')].filter((n) => n.scrollWidth > n.clientWidth).length"
+        assert page.evaluate(cut) == 0
+        assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+        channel.locator(".more").click()
+        expect(page.locator("#panel .focus-name")).to_have_text("Waste")
+        expect(page.locator("#panel .part-name").first).to_have_text("Hydrogen sulphide above limit 10")
+        assert visit.complaints == []
+
+
+def test_the_systems_own_health_stands_apart_and_last(visit: Visit, feed: Feed) -> None:
+    page = visit.open()
+    feed.tick(many)
+    last = page.locator("#domains > *").last
+    expect(last).to_have_class("channel sensing")
+    expect(last.locator(".sensing-score")).to_have_text("71.0")
+    expect(last.locator(".sensing-fact")).to_have_count(3)
+    expect(page.locator("#index-choice label").last).to_have_text("Sensing")
+
+
+def test_a_long_list_of_indicators_opens_at_the_chosen_one(visit: Visit, feed: Feed, city: City) -> None:
+    street = city.at_level("street")[0].code
+    page = visit.open(f"/?lang=en#area={street}&index=transit.number_3")
+    feed.tick(many)
+    expect(page.locator("#panel .detail")).to_have_count(5)
+    expect(page.locator("#panel .detail-indicator")).to_have_count(11)
+    expect(page.locator("#panel .detail [aria-current]")).to_have_text("Hydrogen sulphide above limit 3")
+    page.locator("#panel .detail-name", has_text="Waste").click()
+    expect(page.locator("#panel .detail-indicator")).to_have_count(22)
