@@ -24,7 +24,7 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 3.0
 IDLE_PROBE = 2.0
 """seconds without work after which the database is asked whether it is there: before it is needed"""
-MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES = 8 * 1024 * 1024
 """payload that one piece of work holds, one delivery excepted"""
 
 
