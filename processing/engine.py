@@ -19,7 +19,7 @@ from processing.indicators import DOMAINS, INDICATORS
 from processing.laggards import Laggard, worst_by_area
 from processing.latest import LatestTracker
 from processing.method import Domain, Indicator, check_table, kind_of, method_version, needs
-from processing.roster import Roster
+from processing.roster import Numbering, Roster, SlotTable
 from processing.scoring import Evidence, Values, combine, judge, score, slope
 from processing.sensing import SensingTracker
 from processing.standing import Rows, Standing, rolled_up
@@ -69,7 +69,8 @@ class Engine:
         self.usual = usual or Usual(areas)
         self.adopt(indicators, domains)
         labels = {code: label for label, code in enumerate(areas)}
-        self.rosters = {kind: Roster(declared, labels) for kind, declared in kinds.items()}
+        table = SlotTable()
+        self.rosters = {kind: Roster(declared, labels, Numbering(table)) for kind, declared in kinds.items()}
         self._heard = {kind: Heard(len(areas)) for kind in kinds}
         self._room = dict.fromkeys(kinds, 0)
         self.restoring = frozenset(restoring)

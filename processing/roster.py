@@ -1,6 +1,6 @@
 """Devices of one kind in dense slots, as the arrays that kernels index: where each stands and when it is stale."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,28 +23,64 @@ NOT_REGISTERED = -2
 _Class = tuple[frozenset[str] | None, int]
 
 
-class Numbering:
-    """Which slot a device has, and which class; rosters of the same devices at different times share it."""
+class SlotTable:
+    """The slot of every registry key, for all kinds together: a device is of one kind."""
 
     def __init__(self) -> None:
-        self.ids = Texts()
-        self.slot_of_key: NDArray[np.int32] = np.empty(0, np.int32)
-        self.classes: dict[_Class, int] = {}
-        self.room = 0
-        """slots that arrays should have room for"""
+        self.kinds = 0
+        """that have numbered devices here"""
+        self._slots: NDArray[np.int32] = np.empty(0, np.int32)
+        self._kind: NDArray[np.uint8] = np.empty(0, np.uint8)
 
-    def slot(self, device: Device) -> int:
-        """The slot of a device, a new one for one that is new."""
-        slot = int(self.slot_of_key[device.key])
-        if slot < 0:
-            slot = self.slot_of_key[device.key] = len(self.ids)
-            self.ids.append(device.id)
-        return slot
+    def find(self, keys: NDArray[np.int32], kind: int) -> NDArray[np.int32]:
+        """Slot of each key, -1 where it is none of this kind."""
+        inside = np.minimum(keys, len(self._slots) - 1)
+        if not len(self._slots):
+            return np.full(len(keys), -1, np.int32)
+        there = (inside == keys) & (self._kind[inside] == kind)
+        slots: NDArray[np.int32] = np.where(there, self._slots[inside], -1)
+        return slots
+
+    def put(self, key: int, slot: int, kind: int) -> None:
+        """Let a key of a kind lead to a slot."""
+        self._slots[key], self._kind[key] = slot, kind
 
     def make_room(self, keys: int) -> None:
         """Let there be a place for every key below ``keys``."""
-        if keys > len(self.slot_of_key):
-            self.slot_of_key = enlarged(self.slot_of_key, max(keys, len(self.slot_of_key) * 5 // 4), -1)
+        if keys > len(self._slots):
+            size = max(keys, len(self._slots) * 9 // 8)
+            self._slots, self._kind = enlarged(self._slots, size, -1), enlarged(self._kind, size, 0)
+
+
+class Numbering:
+    """Which slot a device has, and which class; rosters of the same devices at different times share it."""
+
+    def __init__(self, table: SlotTable | None = None) -> None:
+        """``table``: shared with the other kinds of a city."""
+        self.ids = Texts()
+        self.classes: dict[_Class, int] = {}
+        self.room = 0
+        """slots that arrays should have room for"""
+        self._table = SlotTable() if table is None else table
+        self._table.kinds += 1
+        self._kind = self._table.kinds
+
+    def slots(self, keys: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Slot of each registry key, -1 where it has none."""
+        return self._table.find(keys, self._kind)
+
+    def number(self, devices: Sequence[Device]) -> NDArray[np.int32]:
+        """The slots of devices, of which no two are the same; new ones for those that are new."""
+        keys = np.array([device.key for device in devices], np.int32)
+        self._table.make_room(1 + int(keys.max(initial=-1)))
+        slots = self.slots(keys)
+        for i in np.flatnonzero(slots < 0).tolist():
+            slots[i] = len(self.ids)
+            self._table.put(devices[i].key, len(self.ids), self._kind)
+            self.ids.append(devices[i].id)
+        if len(self.ids) > self.room:  # by a part at least, so that growth stays cheap
+            self.room = max(len(self.ids), self.room * 9 // 8, FIRST_CAPACITY)
+        return slots
 
 
 class Roster:
@@ -171,11 +207,7 @@ class Roster:
 
     def _slots_for(self, devices: list[Device]) -> NDArray[np.int32]:
         """The slots of devices, with room for all of them."""
-        numbering = self._numbering
-        numbering.make_room(1 + max((device.key for device in devices), default=-1))
-        slots = np.array([numbering.slot(device) for device in devices], np.int32)
-        if len(numbering.ids) > numbering.room:  # by a quarter at least, so that growth stays cheap
-            numbering.room = max(len(numbering.ids), numbering.room * 5 // 4, FIRST_CAPACITY)
+        slots = self._numbering.number(devices)
         self._fit()
         return slots
 
@@ -202,12 +234,7 @@ class Roster:
 
     def slots(self, keys: NDArray[np.int32]) -> NDArray[np.int32]:
         """Slot of each registry key, -1 where it is none of this kind."""
-        slot_of_key = self._numbering.slot_of_key
-        known = keys < len(slot_of_key)
-        if not len(slot_of_key):
-            return np.full(len(keys), -1, np.int32)
-        result: NDArray[np.int32] = np.where(known, slot_of_key[np.where(known, keys, 0)], -1).astype(np.int32)
-        return result
+        return self._numbering.slots(keys)
 
     def reach(self, needs: Needs) -> NDArray[np.int64]:
         """By class: µs that a reading counts for, NOT_EXPECTED where a device has no field of some group of ``needs``.
