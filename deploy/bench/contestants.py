@@ -21,7 +21,7 @@ from deploy.bench import machine
 from deploy.bench.installed import mosquitto_sub, node_red, python_packages
 from deploy.bench.load import Load, connect_packet, publish
 from deploy.bench.peers import node_red as node_red_flow
-from deploy.bench.world import World, free_port, wait_for
+from deploy.bench.world import PATIENCE, World, free_port, wait_for
 from deploy.embedded.processes import spawn, stop
 from deploy.embedded.server import last_line
 from deploy.errors import DeployError
@@ -114,11 +114,11 @@ def warm_up(trial: Trial) -> None:
     with connect(world.database_url) as connection:
         connection.autocommit = True
         probe = trial.warm_up
-        deadline = time.perf_counter() + 60
+        deadline = time.perf_counter() + PATIENCE
         while world.stored(connection) == 0:  # messages sent before it subscribes for the first time are lost
             if time.perf_counter() > deadline:
                 raise DeployError(
-                    f"the pipeline stored nothing within 60 s: {last_line(world.folder / 'pipeline.log')}"
+                    f"the pipeline stored nothing within {PATIENCE:.0f} s: {last_line(world.folder / 'pipeline.log')}"
                 )
             publish(probe, *world.broker_address)
             time.sleep(0.3)
