@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from operator import contains
 from typing import Any
 
 import orjson
@@ -106,7 +105,7 @@ class Page:
 def read_page(payload: bytes, area: str, before: Page | None = None) -> Page:
     """Read ``cv1/{city}/out/{area}``; ``before``: the area's last page. Raises OutputError if it is none."""
     if before is not None and before.plain and before.cut is not None:
-        page = _as_before(payload, area, before.cut.layout)
+        page = _as_before(payload, area, before.cut)
         if page is not None:
             return page
     document = vitals.parse_document(payload, area)
@@ -133,11 +132,10 @@ def changes(before: Page, after: Page) -> Changes:
         if place == last:
             named.add(layout.names[-1])
             continue
-        tail_before, _, head_before = was.partition(layout.openings[place])
-        tail, _, head = now.partition(layout.openings[place])
-        if head != head_before:
+        middle_before, middle = was.rfind(_VALUE), now.rfind(_VALUE)
+        if was[middle_before:] != now[middle:]:
             named.add(layout.names[place])
-        if tail != tail_before:
+        if was[:middle_before] != now[:middle]:
             named.add(layout.names[place - 1] if place else DEVICES)
     return frozenset(named)
 
@@ -148,8 +146,9 @@ def indices(pages: Iterable[Page]) -> dict[str, str]:
     return {i: str(v.get("unit") or "") for page in by_names.values() for i, v in vitals.values(page.document)}
 
 
-def _as_before(payload: bytes, area: str, layout: Layout) -> Page | None:
+def _as_before(payload: bytes, area: str, before: Cut) -> Page | None:
     """The page, if the document is written as the area's last one was."""
+    layout = before.layout
     frame = _FRAME.match(payload)
     if frame is None or frame["area"] != area.encode() or not payload.endswith(layout.end):
         return None
@@ -160,8 +159,9 @@ def _as_before(payload: bytes, area: str, layout: Layout) -> Page | None:
         return None
     parts[0] = parts[0][frame.end() :]
     pieces, ages = parts[::2], parts[1::2]
-    if not all(map(contains, pieces, layout.openings)):
-        return None
+    for opening, was, now in zip(layout.openings, before.pieces, pieces, strict=False):
+        if was != now and opening not in now:
+            return None
     try:
         at = frame["at"].decode()
         parse_instant(at)
@@ -232,7 +232,7 @@ def _layout(names: tuple[str, ...], document: Document, pieces: list[bytes]) -> 
 def _said(cut: Cut, place: int) -> bytes:
     """One index with all its fields, from its id on; the closing brace is left out."""
     openings, following = cut.layout.openings, cut.pieces[place + 1]
-    head = cut.pieces[place].partition(openings[place])[2]
+    head = cut.pieces[place][cut.pieces[place].rfind(_VALUE) + len(_VALUE) :]
     if place + 1 < len(openings):
         following = following.partition(openings[place + 1])[0]
     tail = following[: following.rfind(b"]") + 1]
