@@ -13,7 +13,8 @@ from deploy.errors import DeployError
 from deploy.settings import Settings
 from deploy.stopping import StopRequest
 from devices.city import CityError, load_city
-from devices.contract import Stream, explain
+from devices.contract import Stream
+from devices.explaining import explain
 from devices.kinds import kinds, streams
 from devices.outbox import PublishError
 from devices.publisher import Server

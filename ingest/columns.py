@@ -1,4 +1,4 @@
-"""Validate readings of one stream column by column; the fast twin of ``devices.contract.explain``.
+"""Validate readings of one stream column by column; the fast twin of ``devices.explaining.explain``.
 
 Both must agree on every input: a row is valid here exactly if ``explain`` finds no flaw.
 """
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.contract import LARGEST_INTEGER, FieldSpec, FieldType, Stream, explain
+from devices.contract import LARGEST_INTEGER, FieldSpec, FieldType, Stream
+from devices.explaining import explain
 from devices.units import parse_point
 from ingest.batch import MISSING, NO_SEQ, Column
 from ingest.instants import parse_instants

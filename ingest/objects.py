@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.contract import Flaw, Stream, explain, shown
+from devices.contract import Flaw, Stream, shown
+from devices.explaining import explain
 from devices.topics import Address, device_flaw
 from ingest.batch import Batch, Decoded, Delivery
 from ingest.columns import Columns

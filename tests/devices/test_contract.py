@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from devices.contract import ContractError, Event, Kind, Stream, Telemetry, explain, shown, snake_case
+from devices.contract import ContractError, Event, Kind, Stream, Telemetry, shown, snake_case
+from devices.explaining import explain
 from devices.kinds import streams
 from devices.units import Celsius, Count, Instant, Label, Point, Ratio
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.city import City, load_city
-from devices.contract import explain
+from devices.explaining import explain
 from devices.kinds import kinds
 from devices.recording.catalogue import TRACES, bundled, locate
 from devices.recording.format import TraceError, parse_trace

@@ -9,7 +9,8 @@ import pytest
 from pydantic import Field
 
 from devices.city import City, load_city
-from devices.contract import Event, Kind, Telemetry, explain
+from devices.contract import Event, Kind, Telemetry
+from devices.explaining import explain
 from devices.kinds import kinds, streams
 from devices.simulation.behaviour import Mood
 from devices.simulation.fleet import Emission, Fleet

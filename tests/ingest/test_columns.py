@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, field_validator, model_validator
 
-from devices.contract import FieldSpec, Stream, Telemetry, explain
+from devices.contract import FieldSpec, Stream, Telemetry
+from devices.explaining import explain
 from devices.kinds import streams
 from devices.units import Count, Instant, Label, Point, Ratio
 from ingest.batch import MISSING, NO_SEQ

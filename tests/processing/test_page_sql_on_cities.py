@@ -11,7 +11,7 @@ import pytest
 from processing_material import AREAS, HOUR, NOW, SECOND, small_city
 
 from devices.city import City, load_city
-from devices.contract import explain
+from devices.explaining import explain
 from devices.kinds import kinds
 from devices.replay import births, open_trace
 from devices.simulation.fleet import Birth, Fleet

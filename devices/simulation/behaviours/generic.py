@@ -3,7 +3,8 @@
 import random
 from collections.abc import Callable
 
-from devices.contract import FieldSpec, Stream, explain
+from devices.contract import FieldSpec, Stream
+from devices.explaining import explain
 from devices.simulation.behaviour import Fields, Happening, Moment, Site
 from devices.simulation.signals import HOUR, Curve, Walk, clamp, happens
 from devices.units import format_instant, format_point

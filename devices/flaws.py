@@ -1,0 +1,22 @@
+"""What is wrong with a reading or a message, in words."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """Why a reading was rejected: a reason code and a sentence naming field, value and what would be right."""
+
+    reason: str
+    detail: str
+
+
+def shown(value: Any) -> str:
+    """A value as it goes into an error message: JSON, bounded."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (RecursionError, ValueError):
+        return "a value nested too deeply to show"
+    return text if len(text) <= 80 else text[:77] + "…"
