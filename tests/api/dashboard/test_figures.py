@@ -67,7 +67,7 @@ def test_a_domain_nobody_foresaw_appears_and_its_names_are_text(visit: Visit, fe
 
     page = visit.open()
     feed.tick(add)
-    channel = page.locator("#domains .channel", has_text=re.compile(r"\bAir\b"))
+    channel = page.locator("#domains .channel").filter(has=page.get_by_text("Air", exact=True))
     expect(channel.locator(".figure-score")).to_have_text("33.0")
     expect(channel.locator(".indicator-name")).to_have_text(evil)
     expect(page.locator("#index-choice label")).to_have_count(4)
