@@ -83,6 +83,8 @@ class Order:
     happened: NDArray[np.intp]
     frequent: NDArray[np.bool_]
     """of each row of both: whether the service of its route at its stop is frequent"""
+    mean: Floats
+    """of each row of both: the mean scheduled headway there in seconds, NaN = not known"""
 
 
 class RouteBook:
@@ -151,7 +153,9 @@ class RouteBook:
             happened = rows[np.lexsort((calls.area[rows], observed[rows], calls.stop[rows]))]
             frequent = np.zeros(len(rows), np.bool_)
             kernels.mark_frequent(calls.stop[planned], scheduled[planned], float(FREQUENT_HEADWAY), frequent)
-            self._orders[key] = Order(planned, happened, frequent)
+            mean = np.empty(len(rows))
+            kernels.mean_headways(calls.stop[planned], scheduled[planned], mean)
+            self._orders[key] = Order(planned, happened, frequent, mean)
         return self._orders[key]
 
     @cached_property

@@ -106,16 +106,16 @@ def _of_calls(book: RouteBook, row: Indicator, counted: Flags, buses: _Buses) ->
     calls, tree = book.calls, book.tree
     label = np.where(counted, tree.first_stop + calls.stop, -1).astype(np.int32)
     if row.aggregation in HEADWAYS:
-        sums, frequent = _headways(book, row, label)
+        sums, seldom = _headways(book, row, label)
     else:
         partials = _added(tree, label, calls.columns[row.id], calls.columns[f"{row.id} per"])
-        sums, frequent = Sums.of(partials), None
+        sums, seldom = Sums.of(partials), None
     arrivals = rolled_up(np.bincount(label[label >= 0], minlength=len(tree)), tree.parents)
-    return _measure(book, row, sums, buses, too_few(row, sums) & (arrivals > 0), frequent)
+    return _measure(book, row, sums, buses, too_few(row, sums) & (arrivals > 0), seldom)
 
 
 def _headways(book: RouteBook, row: Indicator, label: NDArray[np.int32]) -> tuple[Sums, Flags]:
-    """Sums of headways, and by label whether any of its service is frequent."""
+    """Sums of headways, and by label whether there is a timetable and none of it is frequent."""
     assert isinstance(row.value, Elapsed)
     calls, tree = book.calls, book.tree
     since = book.window.since(row)
@@ -130,14 +130,13 @@ def _headways(book: RouteBook, row: Indicator, label: NDArray[np.int32]) -> tupl
         kernels.headways(entity, own, observed, longest, partials[0])
         kernels.headways(entity, of_plan, scheduled, longest, partials[1])
     else:
-        mean = np.empty(len(entity))
-        kernels.mean_headways(entity, scheduled, mean)
         bunched = BUNCHED_BELOW if row.aggregation == "bunching" else 0.0
-        kernels.relative_headways(entity, own, observed, mean, longest, bunched, partials[0])
+        kernels.relative_headways(entity, own, observed, order.mean, longest, bunched, partials[0])
     for one in partials:
         kernels.roll_up(tree.parents, one)
-    often = rolled_up(np.bincount(own[own >= 0], minlength=len(tree)), tree.parents)
-    return Sums.of(*partials), often > 0
+    timed = np.where(np.isnan(order.mean), -1, label[order.happened])
+    often, known = (rolled_up(np.bincount(of[of >= 0], minlength=len(tree)), tree.parents) for of in (own, timed))
+    return Sums.of(*partials), (known > 0) & (often == 0)
 
 
 def _speeds(book: RouteBook, row: Indicator, chosen: Flags) -> Measure:
@@ -151,11 +150,9 @@ def _speeds(book: RouteBook, row: Indicator, chosen: Flags) -> Measure:
     return _measure(book, row, sums, buses, too_few(row, sums) | nothing, None)
 
 
-def _measure(
-    book: RouteBook, row: Indicator, sums: Sums, buses: _Buses, idle: Flags, frequent: Flags | None
-) -> Measure:
+def _measure(book: RouteBook, row: Indicator, sums: Sums, buses: _Buses, idle: Flags, seldom: Flags | None) -> Measure:
     """Judge the routes. ``idle``: by label, where buses report and there is not (enough of) what is measured;
-    ``frequent``: by label, whether any service is frequent, None = it makes no difference."""
+    ``seldom``: by label, where no service is frequent, None = it makes no difference."""
     size = len(book.tree.routes)
     value = value_of(row, sums)
     expected = np.bincount(buses.route, minlength=size)
@@ -175,8 +172,8 @@ def _measure(
     values = judge(value[1 : 1 + size], evidence, row.goalposts, 0.0 if over else row.minimum_coverage)
     reasons = [REASONS[code] for code in values.reason.tolist()]
     for place in np.flatnonzero(values.reason == NOT_APPLICABLE).tolist():
-        if frequent is not None:
-            reasons[place] = "too_few" if frequent[1 + place] else "not_frequent"
+        if seldom is not None:
+            reasons[place] = "not_frequent" if seldom[1 + place] else "too_few"
         elif sums.per[1 + place] > 0:
             reasons[place] = "too_few"
     for place in np.flatnonzero(values.reason == NO_DEVICES).tolist():

@@ -265,6 +265,8 @@ def calls(minutes: float, count: int, stop: str = "a", key: int = 3, **more: Any
 def test_why_there_is_no_value() -> None:
     seldom = table({"bus_arrival": calls(14, 4)})
     assert of(seldom, "transit.excess_wait", "r1")[1] == "not_frequent"
+    one = table({"bus_arrival": calls(5, 1)})  # nobody knows how often it is to come
+    assert of(one, "transit.excess_wait", "r1")[1] == "too_few"
     few = table({"bus_arrival": calls(5, 4)})
     assert of(few, "transit.headway_cov", "r1")[1] == "too_few"
     assert of(few, "transit.forecast_error", "r1")[1] == "no_readings"
