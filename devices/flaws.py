@@ -13,10 +13,13 @@ class Flaw:
     detail: str
 
 
+_as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
 def shown(value: Any) -> str:
     """A value as it goes into an error message: JSON, bounded."""
     try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
+        text = _as_json(value)
     except (RecursionError, ValueError):
         return "a value nested too deeply to show"
     return text if len(text) <= 80 else text[:77] + "…"

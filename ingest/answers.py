@@ -14,6 +14,8 @@ RATE, BURST = 200, 2_000
 """answers a second, and how many at once after a pause"""
 _SHOWN_PAYLOAD = 512
 _MOST_AT_ONCE = 200
+_MOST_KEPT = 2_048
+"""bytes of a message that is kept until its answer is worded"""
 
 
 class RateLimit:
@@ -45,28 +47,35 @@ class Answer(NamedTuple):
 
 class Answers:
     """Answers that wait to be sent: at once while there is nothing else to do, else at RATE, so that a flood of poison
-    does not keep good readings waiting. Bounded: what exceeds RATE and BURST is not even worded."""
+    does not keep good readings waiting. Bounded: what exceeds RATE and BURST is not answered."""
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
-        self._worded = RateLimit(RATE, BURST)
+        self._allowed = RateLimit(RATE, BURST)
         self._sent = RateLimit(RATE, burst=20)
-        self._waiting: deque[Answer] = deque()
+        self._waiting: deque[Answer | Rejection] = deque()
+        """worded where the message is too large to be kept until its turn"""
 
     def put(self, rejections: Iterable[Rejection], now: float) -> None:
-        """Word the answers to refused messages; ``now`` as in ``RateLimit.allow``."""
+        """Answers to refused messages are due; ``now`` as in ``RateLimit.allow``."""
         for rejection in rejections:
             if rejection.delivery.reject_id is not None:
                 continue  # whoever asked for the replay reads the outcome in the rejects
-            reply = answer(rejection, self._topics) if self._worded.allow(now) else None
-            if reply is not None:
-                self._waiting.append(reply)
+            if not self._allowed.allow(now):
+                continue
+            small = len(rejection.delivery.payload) <= _MOST_KEPT
+            waiting = rejection if small else answer(rejection, self._topics)
+            if waiting is not None:
+                self._waiting.append(waiting)
 
     def due(self, now: float, *, busy: bool) -> list[Answer]:
         """What is to be sent now, oldest first; ``busy``: readings wait to be taken in."""
         due: list[Answer] = []
         while self._waiting and len(due) < _MOST_AT_ONCE and (not busy or self._sent.allow(now)):
-            due.append(self._waiting.popleft())
+            waiting = self._waiting.popleft()
+            reply = answer(waiting, self._topics) if isinstance(waiting, Rejection) else waiting
+            if reply is not None:
+                due.append(reply)
         return due
 
 

@@ -19,6 +19,7 @@ from ingest.payload import MAX_PAYLOAD
 from ingest.registry import Device, Registry
 from ingest.watermark import LARGEST_NUMBER, Asked, Range, merge
 
+_SPACE = b" \t\r\n"
 _ALWAYS = np.iinfo(np.int64).min
 
 
@@ -71,7 +72,7 @@ def _of_batch(batch: Batch, askers: Mapping[int, tuple[Device, Asked]]) -> dict[
 
 def _of_rejection(rejection: Rejection, address: Address, registry: Registry) -> Iterator[tuple[Device, int]]:
     """Devices and numbers of a rejected reading, or of all readings of a message that was rejected as a whole."""
-    if len(rejection.payload) > MAX_PAYLOAD:
+    if len(rejection.payload) > MAX_PAYLOAD or _is_of_another(rejection, registry):
         return
     try:
         value = orjson.loads(rejection.payload)
@@ -85,6 +86,15 @@ def _of_rejection(rejection: Rejection, address: Address, registry: Registry) ->
         since = registry.askers[device.key][1].since
         if number is not None and (since is None or _moment(item, rejection) >= since):
             yield device, number
+
+
+def _is_of_another(rejection: Rejection, registry: Registry) -> bool:
+    """Whether a rejection can be seen to be of no asking device without taking its payload apart."""
+    payload = rejection.payload
+    if rejection.device is None or b'"device"' in payload or payload.lstrip(_SPACE)[:1] == b"[":
+        return False
+    known = registry.key_and_kind(rejection.device)
+    return known is None or known[0] not in registry.askers
 
 
 def _speaker(item: Any, address: Address, registry: Registry) -> Device | None:

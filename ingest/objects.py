@@ -128,10 +128,10 @@ def validate(
     received = np.repeat(arrivals, objects.run_length)
     on_time = (checked.time >= received - limits[0]) & (checked.time <= received + limits[1])
     good = checked.valid & on_time
-    whole = np.flatnonzero(np.bincount(source[~good]) > MOST_REFUSED)
+    bad = np.flatnonzero(~good)
+    whole = set(np.flatnonzero(np.bincount(source[bad]) > MOST_REFUSED).tolist())
     told: set[int] = set()
-    for row in np.flatnonzero(~good).tolist():
-        number = int(source[row])
+    for row, number, place in zip(bad.tolist(), source[bad].tolist(), item[bad].tolist(), strict=True):
         if number in told:
             continue
         delivery, value = deliveries[number], objects.values[row]
@@ -143,10 +143,10 @@ def validate(
             told.add(number)
             decoded.rejections = refuse_whole(delivery, address, flaw, decoded.rejections)
             continue
-        text = item_text(delivery.payload, int(item[row]), value)
-        decoded.rejections.append(refuse(delivery, address, flaw, text, int(item[row]), _named(value, address)))
+        text = item_text(delivery.payload, place, value)
+        decoded.rejections.append(refuse(delivery, address, flaw, text, place, _named(value, address)))
     if told:
-        good &= ~np.isin(source, whole)
+        good &= ~np.isin(source, list(whole))
     batch = Batch(
         stream=objects.stream,
         device=np.array(objects.devices, np.int32),

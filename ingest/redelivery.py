@@ -5,10 +5,12 @@ Two deliveries are the same message when packet id, topic and payload are the sa
 Pure.
 """
 
+import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +22,10 @@ Item = int | None
 """position in a pack, None = the message as a whole"""
 
 
-@dataclass(frozen=True)
-class Packet:
+_SIGNED = struct.Struct(">q").unpack
+
+
+class Packet(NamedTuple):
     """What a delivery is recognised by."""
 
     id: int
@@ -52,9 +56,10 @@ def packet_of(delivery: Delivery) -> Packet | None:
     if not delivery.mid:
         return None
     payload = delivery.payload
-    head = f"{len(payload)} {delivery.topic}\0".encode()
-    digest = blake2b(head + (payload if len(payload) <= MOST_DIGESTED else payload[:MOST_DIGESTED]), digest_size=8)
-    return Packet(delivery.mid, int.from_bytes(digest.digest(), "big", signed=True))
+    size = len(payload)
+    said = b"%d %b\0%b" % (size, delivery.topic.encode(), payload if size <= MOST_DIGESTED else payload[:MOST_DIGESTED])
+    (digest,) = _SIGNED(blake2b(said, digest_size=8).digest())
+    return Packet(delivery.mid, digest)
 
 
 def in_question(deliveries: Sequence[Delivery], *, from_spool: bool) -> list[Packet]:

@@ -31,34 +31,44 @@ _NO_PACKET = _NULL + _NULL
 def pack_rejections(rejections: Iterable[Rejection]) -> bytes:
     """A whole binary COPY stream of COLUMNS."""
     parts = [HEADER]
+    packed: dict[str | None, bytes] = {None: _NULL}
     for rejection in rejections:
-        _add_row(rejection, parts)
+        _add_row(rejection, parts, packed)
     parts.append(TRAILER)
     return b"".join(parts)
 
 
-def _add_row(rejection: Rejection, parts: list[bytes]) -> None:
-    delivery, payload = rejection.delivery, rejection.payload
-    if len(payload) > MOST_BEYOND_REPAIR and rejection.reason in _BEYOND_REPAIR:
+def _add_row(rejection: Rejection, parts: list[bytes], packed: dict[str | None, bytes]) -> None:
+    """``packed``: texts as they are laid out; most come again and again."""
+    delivery, reason, payload = rejection.delivery, rejection.reason, rejection.payload
+    size = len(payload)
+    if size > MOST_BEYOND_REPAIR and reason in _BEYOND_REPAIR:
         payload = payload[:MOST_BEYOND_REPAIR]
-    packet = packet_of(delivery)
+    packet, item = packet_of(delivery), rejection.item
+    fixed = _FIXED.pack(
+        len(COLUMNS), 8, delivery.received - POSTGRES_EPOCH, 1, delivery.redelivered, 1, len(payload) < size
+    )
     parts += (
-        _FIXED.pack(
-            len(COLUMNS), 8, delivery.received - POSTGRES_EPOCH,
-            1, delivery.redelivered, 1, len(payload) < len(rejection.payload),
-        ),
+        fixed,
         _NO_PACKET if packet is None else _PACKET.pack(4, packet.id, 8, packet.digest),
-        _NULL if rejection.item is None else _ITEM.pack(4, rejection.item),
-    )  # fmt: skip
-    for text in (delivery.topic, rejection.stream, rejection.device, rejection.reason, rejection.detail):
-        if text is None:
-            parts.append(_NULL)
-            continue
-        data = storable(text).encode("utf-8", "replace")
-        parts += (_LENGTH.pack(len(data)), data)
-    parts += (_LENGTH.pack(len(payload)), payload)
+        _NULL if item is None else _ITEM.pack(4, item),
+        packed.get(delivery.topic) or _packed(delivery.topic, packed),
+        packed.get(rejection.stream) or _packed(rejection.stream, packed),
+        packed.get(rejection.device) or _packed(rejection.device, packed),
+        packed.get(reason) or _packed(reason, packed),
+        packed.get(rejection.detail) or _packed(rejection.detail, packed),
+        _LENGTH.pack(len(payload)),
+        payload,
+    )
+
+
+def _packed(text: str | None, packed: dict[str | None, bytes]) -> bytes:
+    assert text is not None  # which is packed from the beginning
+    data = storable(text).encode("utf-8", "replace")
+    result = packed[text] = _LENGTH.pack(len(data)) + data
+    return result
 
 
 def storable(text: str) -> str:
     """PostgreSQL's texts hold no NUL."""
-    return text.replace("\x00", "�")
+    return text.replace("\x00", "�") if "\x00" in text else text

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from ingest_material import NOW, STREET, TOPICS, at, bay, delivery, micros, state
 
-from ingest.batch import Delivery
+from devices.flaws import Flaw
+from devices.topics import Address
+from ingest.batch import Decoded, Delivery
 from ingest.decoder import Decoder
 from ingest.numbering import settled_numbers
+from ingest.refusing import refuse
 from ingest.registry import Device, Registry
 
 
@@ -52,6 +56,22 @@ def test_nobody_settles_numbers_of_a_device_it_may_not_speak_for() -> None:
     assert settled([bay(pack, "gw-2")], one, nine) == {}
     elsewhere = delivery(TOPICS.telemetry("bus", "bay-1"), state(seq=3))
     assert settled([elsewhere], one) == {}
+
+
+def test_a_message_refused_as_a_whole_settles_what_it_names() -> None:
+    registry, decoder = Registry([asking("bay-9", key=9, gateway="gw-1")]), Decoder(TOPICS)
+    flaw = Flaw("schema", "the database refused the message: for a reason of its own")
+    for body, expected in (
+        (state(device="bay-9", seq=1), [(1, 1)]),
+        ([state(device="bay-9", seq=2)], [(2, 2)]),
+        (b" \n" + orjson.dumps([state(device="bay-9", seq=3)]), [(3, 3)]),
+        (state(seq=4), []),
+    ):
+        message = bay(body, "gw-1")
+        address = decoder.address(message.topic)
+        assert isinstance(address, Address)
+        decoded = Decoded(rejections=[refuse(message, address, flaw)])
+        assert [r for n in settled_numbers(decoded, registry, decoder.address) for r in n.ranges] == expected
 
 
 def test_what_was_observed_before_the_count_began_belongs_to_an_older_one() -> None:
