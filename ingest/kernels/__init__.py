@@ -14,13 +14,13 @@ _THEIRS = str(getattr(config, "CACHE_DIR", ""))
 
 
 def _folder() -> str:
-    """Where compiled code is kept: a folder named after all files of this package.
+    """Where compiled code is kept: a folder named after all files of this package, whoever else names one before.
 
     numba compiles a function anew when its own file changes, not when one that it calls from another file does.
     """
     here = Path(__file__).parent
     digest = hashlib.blake2b(b"".join(file.read_bytes() for file in sorted(here.glob("*.py"))), digest_size=6)
-    base = Path(_THEIRS or here / "__pycache__")
+    base = Path(os.environ.get("NUMBA_CACHE_DIR") or here / "__pycache__")
     writable = os.access(base if base.exists() else base.parent, os.W_OK)
     return str(base / f"scan-{digest.hexdigest()}") if writable else _THEIRS
 
