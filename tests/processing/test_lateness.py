@@ -1,8 +1,10 @@
 """Watermarks by stream: what comes within its stream's lateness changes no final value, in whatever order it comes."""
 
 import random
+import re
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,6 +158,17 @@ def test_every_kind_declares_how_late_its_streams_may_be() -> None:
     for wrong in (0.0, -1.0, 3601.0):
         with pytest.raises(ContractError, match="lateness of odd is"):
             Kind("odd", "Odd", "怪", Telemetry, lateness=wrong)
+
+
+def test_the_page_names_the_lateness_of_every_stream() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "methodology.md").read_text(encoding="utf-8")
+    table = text.split("| streams | lateness |\n", 1)[1].split("\n\n", 1)[0]
+    told = {names: float(seconds) for names, seconds in re.findall(r"^ *\| (.*?) \| (\d+) s \|$", table, re.MULTILINE)}
+    usual = told.pop("all others")
+    own = {name: seconds for names, seconds in told.items() for name in re.findall(r"`(\w+)`", names)}
+    assert {name: own.get(name, usual) for name in streams()} == {n: s.lateness for n, s in streams().items()}
+    assert "one minute later (the largest lateness declared)" in text
+    assert LATENESS == MINUTE
 
 
 def test_the_lateness_is_part_of_the_method(monkeypatch: pytest.MonkeyPatch) -> None:
