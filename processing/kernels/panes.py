@@ -110,8 +110,9 @@ def _cut(time: Ints, edge: int, length: int, value: Floats, width: int, place: L
 
 @njit(cache=True, nogil=True)
 def _scatter(area: Labels, place: Labels, hi: Ints, lo: Ints, sums: Ints) -> None:
+    """Add them up; each pane has one place more, before its areas, for readings without one."""
     for i in range(len(area)):
-        s = np.uint64(place[i] + area[i]) * np.uint64(2)
+        s = np.uint64(place[i] + max(area[i], -1)) * np.uint64(2)
         sums[s] += hi[i]
         sums[s + np.uint64(1)] += lo[i]
 
