@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from devices.kinds import kinds, streams
+from devices.units import EPOCH
 from ingest.database import connect
 from ingest.registry import Device
 from processing.method import Indicator, kind_of
@@ -59,7 +61,7 @@ def _strongest(
                     continue
                 kind = kind_of(indicator)
                 if kind not in members:
-                    members[kind] = _devices(connection, kind, codes)
+                    members[kind] = devices_at(connection, kind, codes, at)
                 oldest = {key: at - stale_after(kinds()[kind], device) for key, device in members[kind].items()}
                 batches = _readings(connection, indicator, oldest, at)
                 posts = picture.terms.goalposts.get(indicator.id, ())
@@ -76,12 +78,23 @@ def _strongest(
     return sorted(found, key=lambda one: -one.points)[:most]
 
 
-def _devices(connection: psycopg.Connection, kind: str, codes: Sequence[str]) -> dict[int, Device]:
-    rows = connection.execute(
-        "SELECT key, id, kind, area, attributes FROM devices WHERE kind = %s AND area = ANY(%s)"
-        " AND attributes -> 'retired' IS DISTINCT FROM 'true'",
-        [kind, list(codes)],
-    )
+_DEVICES_AT = """
+SELECT d.key, d.id, d.kind, s.area, s.attributes
+  FROM devices d
+  LEFT JOIN LATERAL (
+       SELECT area, attributes FROM device_past WHERE device = d.key AND until > %(at)s ORDER BY until LIMIT 1
+       ) AS p ON true
+ CROSS JOIN LATERAL (SELECT coalesce(p.area, d.area) AS area, coalesce(p.attributes, d.attributes) AS attributes) AS s
+ WHERE d.kind = %(kind)s AND s.area = ANY(%(codes)s) AND s.attributes -> 'retired' IS DISTINCT FROM 'true'
+   AND (d.area = ANY(%(codes)s)
+        OR d.key IN (SELECT device FROM device_past WHERE until > %(at)s AND area = ANY(%(codes)s)))
+"""
+
+
+def devices_at(connection: psycopg.Connection, kind: str, codes: Sequence[str], at: int) -> dict[int, Device]:
+    """The devices of a kind that stood in areas at an instant (µs since 1970), by key."""
+    values = {"kind": kind, "codes": list(codes), "at": EPOCH + timedelta(microseconds=at)}
+    rows = connection.execute(_DEVICES_AT, values)
     return {key: Device(key, name, of, area, attributes=attributes) for key, name, of, area, attributes in rows}
 
 
