@@ -143,14 +143,14 @@ def _merge_rows(low: int, sums: Ints, pane_of: Ints, panes: Records) -> None:
     """Merge the dense sums of the panes from ``low`` on into the ring, and empty them."""
     areas = panes.shape[1]
     for row in range(ROWS):
+        position = (low + row) % len(pane_of)
+        if pane_of[position] > low + row:
+            continue
         for a in range(areas):
             s = 2 * (row * (areas + 1) + 1 + a)
             count = (sums[s] + _LOWER) >> ROOM
             if count == 0:
                 continue
-            position = (low + row) % len(pane_of)
-            if pane_of[position] > low + row:
-                break
             if pane_of[position] < low + row:
                 pane_of[position] = low + row
                 _empty_sums(position, panes)
