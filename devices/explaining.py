@@ -70,7 +70,8 @@ def _flaw(stream: Stream, error: ValidationError) -> Flaw:
     for item in error.errors(include_url=False, include_context=False):
         name = str(item["loc"][0]) if item["loc"] else stream.name
         spec = stream.field_by_name.get(name)
-        out_of_range = item["type"] in _RANGE_ERRORS
+        beyond_a_double = item["type"] == "float_type" and type(item["input"]) is int
+        out_of_range = item["type"] in _RANGE_ERRORS or beyond_a_double
         bound = _BASE_BOUNDS.get(name) or (spec.bound if spec else "a JSON object")
         if spec and not out_of_range:
             bound = spec.type_in_words + bound

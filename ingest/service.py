@@ -117,6 +117,7 @@ class IngestService:
             while not self._stop.is_set():
                 self._note_connection()
                 effects.extend(self._listen(busy=bool(effects)))
+                self._take_stock()  # the work at hand may take long
                 if effects:
                     effects.extend(self._carry_out(effects.popleft()))
                 self._take_stock()
