@@ -13,7 +13,7 @@ from ingest.objects import Objects, add_apart, add_known, validate
 from ingest.payload import read_value
 from ingest.refusing import refuse
 from ingest.registry import Registry
-from ingest.scanner import Heard, joined, scan
+from ingest.scanner import Heard, joined, prepare, scan
 from ingest.speakers import Speakers
 
 OLDEST_MICROS = 90 * 86_400 * 1_000_000
@@ -26,9 +26,16 @@ class Decoder:
     def __init__(self, topics: Topics, *, oldest: int = OLDEST_MICROS, scanning: bool = True) -> None:
         """``oldest``: how long before their receipt (µs) readings may have been observed; ``scanning``: whether the
         scanner is used, which changes nothing but the time it takes."""
+        self._topics = topics
         self._limits = oldest, NEWEST_MICROS
         self._scanning = scanning
         self._speakers = Speakers(topics)
+
+    def prepare(self) -> None:
+        """Use the scanner as soon as it is compiled, which takes seconds the first time; another thread may decode
+        meanwhile."""
+        prepare(next(iter(self._topics.kinds.values())).stream)
+        self._scanning = True
 
     def address(self, topic: str) -> Address | Flaw | None:
         """``Topics.read`` with a bounded memory."""

@@ -56,7 +56,7 @@ class Intake:
         self._registry = registry
         self._registrar = registrar
         self._hand_on = hand_on
-        self._decoder = Decoder(topics)
+        self._decoder = Decoder(topics, scanning=False)  # until LookAhead has it prepared
         self._ahead = LookAhead(self._decoder, registry)
         self._repeating: frozenset[str] = frozenset()
         """streams of which the last take held something that was stored already"""

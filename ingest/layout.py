@@ -65,7 +65,7 @@ class StreamLayout:
                 case "choice":
                     cells = cells.astype(np.int16)
                 case "label":
-                    cells = _labels(text, rows.cells[column + 1, :count], cells)
+                    cells = texts_at(text, rows.cells[column + 1, :count], cells)
             found[spec.columns[0]] = cells
         return found
 
@@ -111,7 +111,7 @@ def _put(words: bytearray, word: str) -> tuple[int, int]:
     return start, len(words)
 
 
-def _labels(text: bytes, at: NDArray[np.int64], length: NDArray[np.int64]) -> Column:
+def texts_at(text: bytes, at: NDArray[np.int64], length: NDArray[np.int64]) -> Column:
     """Texts of a column, each made once."""
     count = len(at)
     slots = np.full(1 << (2 * count).bit_length(), -1, np.int32)

@@ -6,6 +6,7 @@ same when the take's turn comes; otherwise the take is decoded again.
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Thread
 
 from ingest.batch import Decoded, Delivery
 from ingest.decoder import Decoder
@@ -22,6 +23,7 @@ class LookAhead:
         self._decoder = decoder
         self._registry = registry
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        Thread(target=decoder.prepare, name="compile", daemon=True).start()
         self._deliveries: Sequence[Delivery] = ()
         self._changes = -1
         self._decoded: Future[Decoded] | None = None

@@ -10,7 +10,7 @@ from devices.contract import Stream
 from devices.topics import Address
 from ingest import kernels
 from ingest.batch import Batch, Column, Delivery
-from ingest.layout import StreamLayout, layout_of
+from ingest.layout import StreamLayout, layout_of, texts_at
 from ingest.payload import MAX_BRACKETS, MAX_PACK, size_flaw
 from ingest.registry import Device, Registry
 from ingest.speakers import Speaker, SpokenNames, spoken_for
@@ -67,6 +67,14 @@ def scan(
         left=[heard.sources[place] for place in np.flatnonzero(left).tolist()],
         unknown_fields=int(unknown_fields[~left].sum()),
     )
+
+
+def prepare(stream: Stream) -> None:
+    """Have the scanner compiled, or loaded, by reading a payload that says nothing."""
+    heard, nothing, spoken = Heard(stream, [0], [Speaker(0, None, counts=False)]), Delivery("", b"{}", 0), SpokenNames()
+    spoken.add([(0, b"nobody", 0)])
+    scan(heard, [nothing], Registry(), spoken, (0, 0))
+    texts_at(b"", np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 def _laid_out(heard: Heard, deliveries: Sequence[Delivery]) -> tuple[kernels.Payloads, bytes]:
