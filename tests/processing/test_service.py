@@ -92,9 +92,11 @@ def kerb(published: Published, area: str = "990101001") -> float | None:
 
 
 def test_history_gets_one_row_a_minute(database_url: str, connection: psycopg.Connection) -> None:
-    clock, published = Clock(NOW / 1e6 - 1.5), Published()
+    clock, published = Clock(NOW / 1e6 - 30), Published()
     store(connection, BAYS, FREE)
     with running(service(database_url, clock, published)):
+        wait_until(lambda: bool(published.ticks), "the first tick")
+        clock.offset += 28.5
         wait_until(lambda: len(history(connection)) == 1, "the first minute")
         clock.offset += 57
         wait_until(lambda: len(history(connection)) == 2, "the second minute")
