@@ -122,6 +122,17 @@ def test_readings_that_are_left_stand_where_they_came() -> None:
     assert left(streams()["parking_bay"], [odd], registry()) == 1
 
 
+def test_fields_that_nobody_knows_do_not_keep_a_pack_from_being_scanned() -> None:
+    more = {
+        "type": "ParkingSpot",
+        "location": {"type": "Point", "coordinates": [[1, {"a": []}], 2.5]},
+        "tags": ["x", None],
+    }
+    pack = bay([state("free", 2) | more, state("occupied", 3) | more])
+    assert left(streams()["parking_bay"], [pack], registry()) == 0
+    assert Pair().check([pack], registry()).unknown_fields == {"parking_bay": 6}
+
+
 def test_one_bad_reading_leaves_its_pack_and_no_other() -> None:
     bad, good = bay([state(), state("busy", 1)]), bay([state("free", 2)])
     assert left(streams()["parking_bay"], [bad, good, bad], registry()) == 2
@@ -167,6 +178,15 @@ def test_many_devices_of_many_speakers_are_told_apart() -> None:
         b'{"dateObserved":%t,"status":"busy","status":"free"}',
         b'{"dateObserved":%t,"status":"free","seq":3.0,"seq":null}',
         b'{"dateObserved":%t,"status":"free","seq":3.0,"x":[1],"y":{"a":"}"}}',
+        b'{"dateObserved":%t,"status":"free","x":{},"y":[],"z":[[ ] , { } ],"w":{"a":[1,{"b":null}],"c":"[{"} }',
+        b'{"dateObserved":%t,"x":{"a":1,},"status":"free"}',
+        b'{"dateObserved":%t,"x":[1,],"status":"free"}',
+        b'{"dateObserved":%t,"x":[1},"status":"free"}',
+        b'{"dateObserved":%t,"x":{"a" 1},"status":"free"}',
+        b'{"dateObserved":%t,"x":{1:1},"status":"free"}',
+        b'{"dateObserved":%t,"x":{"a":[{"b":[}]},"status":"free"}',
+        b'{"dateObserved":%t,"status":"free","x":[[1]',
+        b'{"dateObserved":%t,"status":"free","x":' + b"[" * 70 + b"]" * 70 + b"}",
         b'{"dateObserved":%t,"status":"free","a":1,"a":2,"b":-1.5e-7,"c":"\xe5\xbe\x90","d":true,"e":null}',
         b'{"dateObserved":%t,"status":"free","a":"\xff"}',
         b'{"dateObserved":%t,"status":"free","a":"\xed\xa0\x80"}',
