@@ -13,6 +13,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ingest.kernels.instants import MISSING, instant
+from ingest.kernels.points import point
+from ingest.kernels.skipping import skip
 from ingest.kernels.texts import Spoken, find
 from ingest.kernels.tokens import MOST_EXACT, Text, characters, inner, literal, number, says, skip_blank, string_end
 
@@ -29,11 +31,7 @@ SOURCE, ITEM, RECEIVED, KEY, NAMED, NAMED_AT, TIME, SEQ, OTHERS = range(9)
 """columns of ``Rows.cells``; those of other fields follow"""
 
 _MOST_UNKNOWN = 32
-_DEEPEST = 60
 _MOST_FIELDS = 64
-_TYPE = np.frombuffer(b"type", np.uint8)
-_COORDINATES = np.frombuffer(b"coordinates", np.uint8)
-_POINT_WORD = np.frombuffer(b'"Point"', np.uint8)
 
 
 class Payloads(NamedTuple):
@@ -182,7 +180,7 @@ def _reading(  # type: ignore[no-untyped-def]
             return -1, 0
         at = skip_blank(text, at + 1)
         if field < 0:
-            at = _skip(text, at)
+            at = skip(text, at)
         elif text[at] == 110:
             at, _ = literal(text, at)
             _clear(field, fields, cells, numbers, row)
@@ -248,7 +246,7 @@ def _value(text, at, field, fields, bounds, words, choices, cells, numbers, row)
         numbers[column, row] = value
         return end if bounds[field, 0] <= value <= bounds[field, 1] else -1
     if kind == POINT:
-        return _point(text, at, column, numbers, row)
+        return point(text, at, column, numbers, row)
     if kind == BOOLEAN:
         end, truth = literal(text, at)
         cells[column, row] = truth
@@ -291,116 +289,3 @@ def _count(text, at, kind, column, least, most, cells, row):  # type: ignore[no-
         return -1
     cells[column, row] = count * 1000 if kind == INSTANT else count
     return end
-
-
-@inner
-def _point(text, at, column, numbers, row):  # type: ignore[no-untyped-def]
-    """Read a GeoJSON Point of two coordinates or three; returns its end."""
-    if text[at] != 123:
-        return -1
-    typed, placed = False, False
-    while True:
-        at = skip_blank(text, at + 1)
-        if text[at] != 34:
-            return -1
-        is_type = text[at + 1] == 116
-        word = _TYPE if is_type else _COORDINATES
-        end = at + 1 + len(word)
-        if not says(text, at + 1, word, 0, len(word)) or text[end] != 34:
-            return -1
-        at = skip_blank(text, end + 1)
-        if text[at] != 58:
-            return -1
-        at = skip_blank(text, at + 1)
-        if is_type:
-            typed = says(text, at, _POINT_WORD, 0, len(_POINT_WORD))
-            at = at + len(_POINT_WORD) if typed else -1
-        else:
-            at = _coordinates(text, at, column, numbers, row)
-            placed = True
-        if at < 0:
-            return -1
-        at = skip_blank(text, at)
-        if text[at] == 125:
-            return at + 1 if typed and placed else -1
-        if text[at] != 44:
-            return -1
-
-
-@inner
-def _coordinates(text, at, column, numbers, row):  # type: ignore[no-untyped-def]
-    """Read longitude and latitude; a height is skipped. Returns the end."""
-    if text[at] != 91:
-        return -1
-    count = 0
-    while True:
-        at, _, _, value = number(text, skip_blank(text, at + 1))
-        if at < 0 or count > 2:
-            return -1
-        if count < 2:
-            numbers[column + count, row] = value
-            if abs(value) > (180.0 if count == 0 else 90.0):
-                return -1
-        count += 1
-        at = skip_blank(text, at)
-        if text[at] == 93:
-            return at + 1 if count >= 2 else -1
-        if text[at] != 44:
-            return -1
-
-
-@inner
-def _skip(text, at):  # type: ignore[no-untyped-def]
-    """The end of a value that nobody asked for; what is nested more than _DEEPEST times is not looked at."""
-    depth, objects = 0, np.int64(0)  # a bit for each list or object around, the innermost last; 1 = object
-    while True:
-        if text[at] == 123 or text[at] == 91:
-            is_object = text[at] == 123
-            within = skip_blank(text, at + 1)
-            if text[within] != (125 if is_object else 93):
-                if depth == _DEEPEST:
-                    return -1
-                depth, objects = depth + 1, 2 * objects + is_object
-                at = _past_name(text, within) if is_object else within
-                if at < 0:
-                    return -1
-                continue
-            at = within + 1
-        else:
-            at = _simple_end(text, at)
-        while depth > 0 and at >= 0:
-            at = skip_blank(text, at)
-            is_object = objects & 1 == 1
-            if text[at] == 44:
-                at = skip_blank(text, at + 1)
-                at = _past_name(text, at) if is_object else at
-                break
-            if text[at] != (125 if is_object else 93):
-                return -1
-            at += 1
-            depth, objects = depth - 1, objects >> 1
-        if depth == 0 or at < 0:
-            return at
-
-
-@inner
-def _past_name(text, at):  # type: ignore[no-untyped-def]
-    """Where the value of a field begins whose name begins at ``at``."""
-    if text[at] != 34:
-        return -1
-    end = string_end(text, at + 1)
-    if end < 0:
-        return -1
-    at = skip_blank(text, end + 1)
-    return skip_blank(text, at + 1) if text[at] == 58 else -1
-
-
-@inner
-def _simple_end(text, at):  # type: ignore[no-untyped-def]
-    """The end of a text, a number or a word."""
-    if text[at] == 34:
-        end = string_end(text, at + 1)
-        return end + 1 if end >= 0 else -1
-    if text[at] == 45 or 48 <= text[at] <= 57:
-        return number(text, at)[0]
-    return literal(text, at)[0]
