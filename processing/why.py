@@ -129,10 +129,15 @@ def contributions(picture: Picture, index: str) -> list[Part]:
     found = []
     for part in _combined(picture, picture.terms.domains, geometric=True):
         inner = contributions(picture, part.id)
-        scale = part.points / part.score if part.score else 0.0
-        scaled = [replace(one, points=one.points * scale) for one in inner]
-        found.append(replace(part, parts=tuple(_closed(scaled, part.points) if part.score else scaled)))
+        scaled = [replace(one, points=part.points * _proportion(one, part.score)) for one in inner]
+        found.append(replace(part, parts=tuple(_closed(scaled, part.points))))
     return _closed(found, whole)
+
+
+def _proportion(one: Part, whole: float | None) -> float:
+    """What of a domain's points in the composite is an indicator's: as of its score; as of its weight where that is 0,
+    which the composite counts as 1."""
+    return one.points / whole if whole else one.share or 0.0
 
 
 def _combined(picture: Picture, names: Sequence[str], *, geometric: bool = False) -> list[Part]:

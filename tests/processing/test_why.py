@@ -149,3 +149,14 @@ def test_the_device_without_which_the_score_would_be_highest_pulls_most() -> Non
     assert [(one.device, one.value) for one in found if one.pull > 0] == [(1, 1.0)]
     assert found[0].pull == pytest.approx(100.0)
     assert pulls(row, [readings], dict.fromkeys(range(1, 5), NOW), posts, 0.25) == []
+
+
+def test_where_nothing_scores_the_parts_share_the_point_that_the_floor_leaves() -> None:
+    scores = {row.id: 0.0 for row in SHIPPED.indicators if row.goalposts} | {side.id: 0.0 for side in SHIPPED.domains}
+    judged = {name: Judged(None, score, 1.0, 0.0, None) for name, score in scores.items()}
+    judged[COMPOSITE] = Judged(None, 1.0, 1.0, 0.0, None)
+    found = contributions(Picture("310104", {"310104": judged}, Terms.of(read_tables(write(SHIPPED)))), COMPOSITE)
+    check(found, 1.0)
+    for domain in found:
+        assert domain.points > 0
+        assert all(part.points == pytest.approx(domain.points * (part.share or 0.0)) for part in domain.parts)
