@@ -17,7 +17,7 @@ from devices.units import EPOCH, MICROSECOND, Instant, Label, Point
 from ingest.batch import MISSING, Batch, Column
 from ingest.database import connect, migrate
 from ingest.packing import HEADER, TRAILER, pack
-from ingest.reading_store import column_names, known_values, store_readings
+from ingest.reading_store import column_names, known_values, store_readings, store_trusting
 
 
 class Odd(Telemetry):
@@ -116,14 +116,15 @@ def test_a_batch_comes_back_as_it_went_in(connection: psycopg.Connection) -> Non
             assert rows == [[*one, *values] for one, values in zip(identities, expected_rows(batch), strict=True)]
 
 
-@pytest.mark.parametrize("look_first", [False, True])
-def test_what_is_stored_already_is_known_by_its_values(connection: psycopg.Connection, look_first: bool) -> None:
+@pytest.mark.parametrize("trusting", [False, True])
+def test_what_is_stored_already_is_known_by_its_values(connection: psycopg.Connection, trusting: bool) -> None:
     for stream in STREAMS.values():
         batch = batch_of(stream, 200, 0.3, seed=1)
-        first = batch.take(np.array(sorted(random.Random(1).sample(range(200), 80))))
+        suspects = np.array(sorted(random.Random(1).sample(range(200), 80)))
+        first = batch.take(suspects)
         with connection.transaction():
             store_readings(connection, first)
-            outcome = store_readings(connection, batch, look_first=look_first)
+            outcome = store_trusting(connection, batch, suspects) if trusting else store_readings(connection, batch)
             stored = [[read_back(value) for value in row] for row in known_values(connection, batch).values()]
         assert np.flatnonzero(outcome.repeats.duplicate).tolist() == list(outcome.known) == first.device.tolist()
         assert not outcome.repeats.conflict.any()
@@ -137,7 +138,7 @@ def test_another_value_in_any_column_is_a_conflict(connection: psycopg.Connectio
             store_readings(connection, batch)
             for name, column in batch.columns.items():
                 changed = replace(batch, columns=batch.columns | {name: np.roll(column, 1)})
-                repeats = store_readings(connection, changed, look_first=True).repeats
+                repeats = store_readings(connection, changed).repeats
                 same = [one == other for one, other in zip(expected_rows(batch), expected_rows(changed), strict=True)]
                 assert repeats.duplicate.tolist() == same
                 assert repeats.conflict.tolist() == [not one for one in same]
