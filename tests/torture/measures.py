@@ -140,6 +140,7 @@ def _flood(made: Servers, name: str, share: float, messages: int, *, held: bool)
         since = time.time()
         try:
             publishers.start(publish=False)
+            publishers.lay_out()
             if held:
                 opened.pipeline.stop()
                 time.sleep(6)  # the broker gives the connection up and keeps what comes for the session

@@ -58,6 +58,13 @@ class Publishers:
         if publish:
             self.publish()
 
+    def lay_out(self) -> None:
+        """Make and book all that the supply has to give, so that publishing it costs little more than sending."""
+        chunk = 1_000
+        while (self._left or 0) > 0:
+            for thread, cast in zip(self._publishing, self.casts, strict=True):
+                thread.lay_out(self._supply(cast)(chunk))
+
     def publish(self) -> None:
         """Take from the supply at the rate of this run."""
         for thread in self._publishing:

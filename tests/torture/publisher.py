@@ -44,6 +44,7 @@ class Publisher(threading.Thread):
         self._mid = 0
         self._ended = threading.Event()
         self._extra: deque[Message] = deque()
+        self._ahead: deque[tuple[int, Message]] = deque()
         self.connections = 0
         self.published = 0
         self.acknowledged = 0
@@ -52,7 +53,11 @@ class Publisher(threading.Thread):
     @property
     def waiting(self) -> int:
         """Messages entered into the book and not acknowledged by the broker."""
-        return len(self._due) + len(self._pending) + len(self._extra)
+        return len(self._due) + len(self._pending) + len(self._extra) + len(self._ahead)
+
+    def lay_out(self, messages: Sequence[Message]) -> None:
+        """Enter messages into the book that are published later, at the rate, before those of the supply."""
+        self._ahead.extend(zip(self._book.enter(messages, time.time()), messages, strict=True))
 
     def say(self, message: Message) -> None:
         """Publish one message besides those of the supply, whatever the rate."""
@@ -123,6 +128,10 @@ class Publisher(threading.Thread):
             messages.append(self._extra.popleft())
         room = WINDOW - len(self._due) - len(self._pending)
         ask = min(wanted, room, _CHUNK) if self._rate else 0
+        if ask > 0 and self._ahead:
+            ready = min(ask, len(self._ahead))
+            self._due.extend(self._ahead.popleft() for _ in range(ready))
+            return ready
         supplied = self._supply(ask) if ask > 0 else ()
         messages += supplied
         if messages:
