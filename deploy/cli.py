@@ -1,6 +1,8 @@
 """The command `cityvitals`: its subcommands and their options. What they do is in ``deploy.commands``."""
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +26,12 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         settings = load(data_dir=options.data_dir, mqtt_port=options.mqtt_port, database_port=options.db_port)
         run: Handler = options.run
-        return run(options, settings)
+        code = run(options, settings)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read the output has seen enough; nothing may be left to flush at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except DeployError as error:
         print(f"cityvitals: {error}", file=sys.stderr)
         return 1

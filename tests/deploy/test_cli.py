@@ -1,5 +1,9 @@
 """The command line: its commands, its one-line errors."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from deploy.cli import main, parser
@@ -69,3 +73,12 @@ def test_a_public_address_without_keys_is_refused_before_anything_starts(
     assert main(["up", "--data-dir", str(folder), "--host", "0.0.0.0"]) == 1
     assert "CITYVITALS_API_KEYS" in capsys.readouterr().err
     assert list(folder.iterdir()) == []
+
+
+def test_who_reads_the_output_may_leave_early() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", "import sys; from deploy.cli import main; sys.exit(main())", "contract"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
