@@ -13,6 +13,7 @@ from psycopg import sql
 from devices.contract import Stream
 from devices.kinds import kinds, streams
 from ingest.chunking import chunk_hours
+from ingest.patience import PatientConnection
 
 CHUNK_INTERVAL = "1 day"
 IDENTITY_COLUMNS = ("device", "date_observed", "seq", "received_at")
@@ -24,9 +25,10 @@ class SchemaError(Exception):
     """The database holds something the code cannot work with."""
 
 
-def connect(url: str, *, application: str = "cityvitals") -> psycopg.Connection:
-    """Open a connection with commits that wait for the disk and times in UTC."""
-    return psycopg.connect(
+def connect(url: str, *, application: str = "cityvitals") -> PatientConnection:
+    """Open a connection with commits that wait for the disk and times in UTC, and that does not outwait a server that
+    has forgotten it."""
+    connection = PatientConnection.connect(
         url,
         application_name=application,
         connect_timeout=5,
@@ -36,6 +38,8 @@ def connect(url: str, *, application: str = "cityvitals") -> psycopg.Connection:
         keepalives_interval=2,
         keepalives_count=3,
     )
+    connection.url = url
+    return connection
 
 
 def migrate(url: str, declared: Iterable[Stream] | None = None) -> list[str]:

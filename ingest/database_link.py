@@ -1,9 +1,6 @@
 """Ingest's one database connection: opened when needed, given up when the database fails, cut when it hangs."""
 
-import contextlib
 import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +9,7 @@ from typing import TypeVar
 import psycopg
 
 from ingest.database import connect
+from ingest.patience import PATIENCE, is_at_work, shut_down
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -19,9 +17,6 @@ T = TypeVar("T")
 # SQLSTATE classes: connection, rolled back for another's sake, resources, operator intervention, system
 _PASSING = ("08", "40", "53", "57", "58")
 APPLICATION = "cityvitals ingest"
-PATIENCE = 3.0
-"""seconds after which it is asked over a second connection whether the database is still at the work"""
-_LOOKS = 3
 MOST_PATIENCE = 60.0
 """seconds that one piece of work may take at all"""
 
@@ -107,44 +102,16 @@ class DatabaseLink:
             if since is None or connection is None:
                 continue
             taken = time.monotonic() - since
-            if taken < self._patience or (taken < MOST_PATIENCE and self._is_at_work(connection.info.backend_pid)):
+            if taken < self._patience or (
+                taken < MOST_PATIENCE and is_at_work(self._url, connection.info.backend_pid, self._patience)
+            ):
                 continue
             with self._guard:
                 if self._busy_since != since:
                     continue  # it has just come to an end
                 self._busy_since = None
                 log.error("the database has not answered for %.1f s: the connection is cut", taken)
-                with (
-                    contextlib.suppress(OSError, psycopg.Error),
-                    socket.socket(fileno=os.dup(connection.fileno())) as handle,
-                ):
-                    handle.shutdown(socket.SHUT_RDWR)
-
-    def _is_at_work(self, pid: int) -> bool:
-        """Whether the server's side of the connection is busy: slow, but neither hanging nor forgotten."""
-        busy: list[bool] = []
-        asking = threading.Thread(target=lambda: busy.append(_is_busy(self._url, pid)), daemon=True)
-        asking.start()
-        asking.join(self._patience)
-        return busy == [True]
-
-
-def _is_busy(url: str, pid: int) -> bool:
-    try:
-        with psycopg.connect(url, application_name="cityvitals watch", connect_timeout=2) as connection:
-            connection.autocommit = True
-            for _ in range(_LOOKS):
-                row = connection.execute(
-                    "SELECT state = 'active' AND wait_event IS DISTINCT FROM 'ClientRead'"
-                    " FROM pg_stat_activity WHERE pid = %s",
-                    [pid],
-                ).fetchone()
-                if row is not None and row[0]:
-                    return True
-                time.sleep(0.2)  # it may be between two statements, or wait for a moment's packing
-    except psycopg.Error:
-        return False
-    return False
+                shut_down(connection)
 
 
 def _take_over(connection: psycopg.Connection, application: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from ingest.database import connect
 from ingest.database_link import APPLICATION, DatabaseAwayError, DatabaseLink
 from tests.torture.proxy import Proxy
 
@@ -42,6 +43,19 @@ def test_a_connection_that_the_server_never_hears_of_again_is_cut_and_replaced(d
         link.do(one)
     assert link.do(one) == 1
     link.close()
+
+
+def test_every_connection_gives_up_a_server_that_has_forgotten_it_and_no_other(database_url: str, wire: Proxy) -> None:
+    with connect(through(database_url, wire)) as connection:
+        connection.patience = 0.3
+        connection.execute("SELECT pg_sleep(2)")
+        with connection.cursor().copy("COPY (SELECT i FROM generate_series(1, 200000) i) TO STDOUT") as copy:
+            assert sum(1 for _ in copy.rows()) == 200_000
+        wire.forget()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    with connect(through(database_url, wire)) as connection:
+        assert one(connection) == 1
 
 
 def test_a_server_that_does_not_answer_anybody_is_given_up(database_url: str, wire: Proxy) -> None:
