@@ -22,6 +22,8 @@ MOST_PROBES = 1_000_000
 """how often, for a stream, silent devices are looked up in the chunks of the past: a few µs each. Whoever was not found
 then counts as never heard, which tells on the age of what is stale anyway"""
 SECOND = 1_000_000
+_CLOCKS_APART = 300
+"""seconds that the clocks of pipeline and database may differ by: as much as a device's may be ahead"""
 _STALE = np.dtype([("key", "i4"), ("stale", "i8")])
 
 
@@ -73,13 +75,17 @@ def read_span(connection: psycopg.Connection, stream: Stream, start: int, until:
 
 
 def _read_refusals(connection: psycopg.Connection, kind: str, start: int, until: int | None) -> Iterator[Batch]:
-    """What was refused of devices of a kind, received after ``start``; as ``ingest.refusals.refused`` hands it on."""
+    """What was refused of devices of a kind, received after ``start``; as ``ingest.refusals.refused`` hands it on.
+
+    What came before the device was registered is left out; the database says when that was, the pipeline when a
+    message came, and their clocks may differ."""
     rows = connection.execute(
         "SELECT d.key, (extract(epoch FROM r.received_at) * 1000000)::bigint FROM rejects r JOIN devices d"
-        " ON d.id = r.device WHERE d.kind = %s AND r.reason <> 'unknown_device' AND d.registered_at <= r.received_at"
+        " ON d.id = r.device WHERE d.kind = %s AND r.reason <> 'unknown_device'"
+        " AND d.registered_at <= r.received_at + %s * interval '1 second'"
         " AND r.received_at > timestamptz 'epoch' + %s * interval '1 microsecond'"
         " AND (%s::bigint IS NULL OR r.received_at <= timestamptz 'epoch' + %s * interval '1 microsecond')",
-        [kind, start, until, until or 0],
+        [kind, _CLOCKS_APART, start, until, until or 0],
     ).fetchall()
     if rows:
         keys, received = zip(*rows, strict=True)
