@@ -80,4 +80,4 @@ class Routes(_Frame):
 class RouteDetail(_Frame, Route):
     """One route, with the stops that pull it down most."""
 
-    indicators: dict[str, ExplainedRouteValue]  # type: ignore[assignment] # the same with more
+    indicators: dict[str, ExplainedRouteValue]  # type: ignore[assignment] # each of them tells more than its parent's, nothing less

@@ -62,7 +62,7 @@ class BrokerClient(mqtt.Client):
             packets += (_PUBLISH_RETAINED, length, len(name).to_bytes(2, "big"), name, _NO_PROPERTIES, payload)
         if packets:
             whole = memoryview(b"".join(packets))  # what a write leaves over is then cut off without a copy
-            self._packet_queue(_PUBLISH_RETAINED[0], whole, 0, 0, mqtt.MQTTMessageInfo(0))  # type: ignore[arg-type]
+            self._packet_queue(_PUBLISH_RETAINED[0], whole, 0, 0, mqtt.MQTTMessageInfo(0))  # type: ignore[arg-type] # a view is sent like bytes
 
     def _packet_read(self) -> MQTTErrorCode:
         """Read what there is, and handle all complete packets of it."""

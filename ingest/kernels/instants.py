@@ -3,9 +3,11 @@
 Days from a civil date follow Howard Hinnant's public-domain derivation (era of 400 years, year starting in March).
 """
 
+from typing import Any
+
 import numpy as np
 
-from ingest.kernels.tokens import inner
+from ingest.kernels.tokens import Text, inner
 
 MISSING = np.iinfo(np.int64).min
 _SHORTEST = len("2026-11-20T08:00:00Z")
@@ -15,7 +17,7 @@ _WRONG = -1_000_000
 
 
 @inner
-def instant(text, at, end):  # type: ignore[no-untyped-def]
+def instant(text: Text, at: int, end: int) -> Any:
     """The instant written from ``at`` to ``end``; MISSING if it is none. Digits beyond the microsecond are cut off."""
     if end - at < _SHORTEST:
         return MISSING
@@ -54,14 +56,14 @@ def instant(text, at, end):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _two(text, at):  # type: ignore[no-untyped-def]
+def _two(text: Text, at: int) -> Any:
     """The number that two digits make; far below zero if they are none."""
     tens, ones = np.int64(text[at]) - 48, np.int64(text[at + 1]) - 48
     return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else _WRONG
 
 
 @inner
-def _offset(text, at, end):  # type: ignore[no-untyped-def]
+def _offset(text: Text, at: int, end: int) -> Any:
     """Minutes east of Greenwich, written from ``at`` to ``end``; MISSING if they are none."""
     if at + 1 == end and (text[at] == 90 or text[at] == 122):
         return 0

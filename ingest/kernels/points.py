@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ingest.kernels.tokens import inner, number, says, skip_blank
+from ingest.kernels.tokens import Numbers, Text, inner, number, says, skip_blank
 
 _TYPE = np.frombuffer(b"type", np.uint8)
 _COORDINATES = np.frombuffer(b"coordinates", np.uint8)
@@ -10,7 +10,7 @@ _POINT_WORD = np.frombuffer(b'"Point"', np.uint8)
 
 
 @inner
-def point(text, at, column, numbers, row):  # type: ignore[no-untyped-def]
+def point(text: Text, at: int, column: int, numbers: Numbers, row: int) -> int:
     """Read a GeoJSON Point of two coordinates or three; returns its end."""
     if text[at] != 123:
         return -1
@@ -44,7 +44,7 @@ def point(text, at, column, numbers, row):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _coordinates(text, at, column, numbers, row):  # type: ignore[no-untyped-def]
+def _coordinates(text: Text, at: int, column: int, numbers: Numbers, row: int) -> int:
     """Read longitude and latitude; a height is skipped. Returns the end."""
     if text[at] != 91:
         return -1

@@ -6,7 +6,7 @@ that can explain it. What is taken is exactly what that way would take.
 Inside, arrays are few and handed on one by one, and nothing is allocated.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -16,10 +16,20 @@ from ingest.kernels.instants import MISSING, instant
 from ingest.kernels.points import point
 from ingest.kernels.skipping import skip
 from ingest.kernels.texts import Spoken, find
-from ingest.kernels.tokens import MOST_EXACT, Text, characters, inner, literal, number, says, skip_blank, string_end
+from ingest.kernels.tokens import (
+    MOST_EXACT,
+    Numbers,
+    Text,
+    characters,
+    inner,
+    literal,
+    number,
+    says,
+    skip_blank,
+    string_end,
+)
 
 Table = NDArray[np.int64]
-Numbers = NDArray[np.float64]
 
 DEVICE, NUMBER, INTEGER, BOOLEAN, CHOICE, LABEL, INSTANT, POINT = range(8)
 """kinds of fields"""
@@ -84,19 +94,21 @@ def scan(payloads: Payloads, layout: Layout, spoken: Spoken, limits: Limits, row
     known: [payloads, 2], for each the number of its rows (0 = left to others) and of its fields that the layout does
     not have.
     """
-    return _scan(  # type: ignore[no-any-return]
+    count: int = _scan(
         payloads.text, payloads.places, layout.fields, layout.bounds, layout.words, layout.choices, layout.demands,
         spoken.slots, spoken.entries, spoken.names, spoken.seed, limits.readings, limits.before, limits.after,
         rows.cells, rows.numbers, known,
         np.full(_MOST_FIELDS, -1, np.int64), np.empty(2 * _MOST_UNKNOWN, np.int64),
     )  # fmt: skip
+    return count
 
 
 @inner
-def _scan(  # type: ignore[no-untyped-def]
-    text, places, fields, bounds, words, choices, demands, slots, entries, names, seed, most, before, after, cells,
-    numbers, known, expected, unknown,
-):  # fmt: skip
+def _scan(
+    text: Text, places: Table, fields: Table, bounds: Numbers, words: Text, choices: Table, demands: Table,
+    slots: Any, entries: Any, names: Text, seed: int, most: int, before: int, after: int, cells: Table,
+    numbers: Numbers, known: Table, expected: Table, unknown: Table,
+) -> int:  # fmt: skip
     row = 0
     for place in range(len(places)):
         first, strange = row, 0
@@ -145,9 +157,10 @@ def _scan(  # type: ignore[no-untyped-def]
 
 
 @inner
-def _reading(  # type: ignore[no-untyped-def]
-    text, at, fields, bounds, words, choices, demands, cells, numbers, row, expected, unknown
-):
+def _reading(
+    text: Text, at: int, fields: Table, bounds: Numbers, words: Text, choices: Table, demands: Table, cells: Table,
+    numbers: Numbers, row: int, expected: Table, unknown: Table,
+) -> tuple[int, int]:  # fmt: skip
     """Read what follows an opening brace into a row; returns the position after the closing one, and the number of
     fields that the layout does not have. ``expected``: the fields of the reading before, in order."""
     for field in range(len(fields)):
@@ -202,7 +215,7 @@ def _reading(  # type: ignore[no-untyped-def]
 
 
 @inner
-def _field(text, at, end, fields, words):  # type: ignore[no-untyped-def]
+def _field(text: Text, at: int, end: int, fields: Table, words: Text) -> int:
     """The field of a name, -1 if there is none."""
     for field in range(len(fields)):
         start, stop = fields[field, NAME_START], fields[field, NAME_END]
@@ -212,7 +225,7 @@ def _field(text, at, end, fields, words):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _is_new(text, at, end, unknown, count):  # type: ignore[no-untyped-def]
+def _is_new(text: Text, at: int, end: int, unknown: Table, count: int) -> bool:
     """Note where a name stands; False if the reading has it already, or too many to tell."""
     if count >= _MOST_UNKNOWN:
         return False
@@ -225,7 +238,7 @@ def _is_new(text, at, end, unknown, count):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _clear(field, fields, cells, numbers, row):  # type: ignore[no-untyped-def]
+def _clear(field: int, fields: Table, cells: Table, numbers: Numbers, row: int) -> None:
     """Make a field of a row missing."""
     kind, column = fields[field, KIND], fields[field, COLUMN]
     if kind == NUMBER:
@@ -238,7 +251,10 @@ def _clear(field, fields, cells, numbers, row):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _value(text, at, field, fields, bounds, words, choices, cells, numbers, row):  # type: ignore[no-untyped-def]
+def _value(
+    text: Text, at: int, field: int, fields: Table, bounds: Numbers, words: Text, choices: Table, cells: Table,
+    numbers: Numbers, row: int,
+) -> Any:  # fmt: skip
     """Read a value that is not null into a row; returns its end, -1 unless it is right."""
     kind, column = fields[field, KIND], fields[field, COLUMN]
     if kind == NUMBER:
@@ -276,7 +292,7 @@ def _value(text, at, field, fields, bounds, words, choices, cells, numbers, row)
 
 
 @inner
-def _count(text, at, kind, column, least, most, cells, row):  # type: ignore[no-untyped-def]
+def _count(text: Text, at: int, kind: int, column: int, least: int, most: int, cells: Table, row: int) -> Any:
     """Read an integer, which may be written 3.0, or the milliseconds of an instant; returns its end."""
     if kind not in (INTEGER, INSTANT):
         return -1

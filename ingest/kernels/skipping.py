@@ -1,14 +1,16 @@
 """Values of fields that nobody knows: passed over, but only if they are JSON."""
 
+from typing import Any
+
 import numpy as np
 
-from ingest.kernels.tokens import inner, literal, number, skip_blank, string_end
+from ingest.kernels.tokens import Text, inner, literal, number, skip_blank, string_end
 
 _DEEPEST = 60
 
 
 @inner
-def skip(text, at):  # type: ignore[no-untyped-def]
+def skip(text: Text, at: int) -> int:
     """The end of a value that nobody asked for; what is nested more than _DEEPEST times is not looked at."""
     depth, objects = 0, np.int64(0)  # a bit for each list or object around, the innermost last; 1 = object
     while True:
@@ -42,7 +44,7 @@ def skip(text, at):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _past_name(text, at):  # type: ignore[no-untyped-def]
+def _past_name(text: Text, at: int) -> int:
     """Where the value of a field begins whose name begins at ``at``."""
     if text[at] != 34:
         return -1
@@ -54,7 +56,7 @@ def _past_name(text, at):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _simple_end(text, at):  # type: ignore[no-untyped-def]
+def _simple_end(text: Text, at: int) -> Any:
     """The end of a text, a number or a word."""
     if text[at] == 34:
         end = string_end(text, at + 1)

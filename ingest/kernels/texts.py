@@ -1,6 +1,6 @@
 """Tables of texts: whom a topic speaks for, and the distinct labels of a column. Open addressing, linear probing."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -30,7 +30,7 @@ class Spoken(NamedTuple):
 
 
 @inner
-def _hashed(text, at, end, seed):  # type: ignore[no-untyped-def]
+def _hashed(text: Text, at: int, end: int, seed: int) -> Any:
     """FNV-1a of a text."""
     hashed = np.int64(_BASIS) ^ np.int64(seed)
     for place in range(at, end):
@@ -39,9 +39,7 @@ def _hashed(text, at, end, seed):  # type: ignore[no-untyped-def]
 
 
 @inner
-def find(  # type: ignore[no-untyped-def]
-    text, at, end, speaker, slots, entries, names, seed
-):
+def find(text: Text, at: int, end: int, speaker: int, slots: Any, entries: Any, names: Text, seed: int) -> Any:
     """Key of the device that a speaker means by a name; -1 if that is not in the table."""
     hashed = _hashed(text, at, end, seed + speaker)
     mask = len(slots) - 1

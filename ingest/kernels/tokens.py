@@ -13,6 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 Text = NDArray[np.uint8]
+Numbers = NDArray[np.float64]
 
 inner: Any = njit(nogil=True, _nrt=False)  # type: ignore[call-overload]
 """for what other kernels call: arrays handed on are not counted, which would cost ten times what is done with a byte"""
@@ -97,7 +98,7 @@ def literal(text: Text, at: int) -> tuple[int, int]:
 
 
 @inner
-def number(text, at):  # type: ignore[no-untyped-def]
+def number(text: Text, at: int) -> tuple[int, bool, Any, float]:
     """The end of a number, whether it is written as an integer, that integer, and its value as a double."""
     unknown = -1, False, np.int64(0), 0.0
     negative = text[at] == 45
@@ -143,7 +144,7 @@ def number(text, at):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _exponent(text, at):  # type: ignore[no-untyped-def]
+def _exponent(text: Text, at: int) -> Any:
     """The end of an exponent that begins after its e, and the exponent."""
     negative = text[at] == 45
     at += negative or text[at] == 43
@@ -160,7 +161,7 @@ def _exponent(text, at):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _scaled(mantissa, exponent):  # type: ignore[no-untyped-def]
+def _scaled(mantissa: int, exponent: int) -> Any:
     """mantissa·10^exponent, correctly rounded; NaN where that is not known."""
     if exponent == 0 or mantissa == 0:
         return float(mantissa)
@@ -172,7 +173,7 @@ def _scaled(mantissa, exponent):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _quotient(mantissa, power):  # type: ignore[no-untyped-def]
+def _quotient(mantissa: int, power: int) -> Any:
     near = float(mantissa)
     quotient = near / power
     if mantissa <= MOST_EXACT:
