@@ -17,7 +17,6 @@ import psycopg
 from devices.city import City
 from devices.kinds import kinds
 from devices.topics import Topics
-from ingest.database import connect
 from ingest.intake import Committed
 from ingest.retention import Retention
 from processing.alarms import AlarmBook
@@ -26,19 +25,14 @@ from processing.documents import Documents, iso
 from processing.engine import Engine
 from processing.forecaster import Forecaster
 from processing.history import HistoryWriter
-from processing.live_state import LiveState, first_state, restored_state
-from processing.policy import SHIPPED, Policy, differences, same_measures
+from processing.policy import Policy
 from processing.policy_keeper import PolicyKeeper
-from processing.policy_store import Recorded, load_changes
+from processing.present import Present
 from processing.recompute import longest_window
 from processing.recomputer import Recomputer
-from processing.settling import LATENESS, full_minute, touched_minutes
-from processing.store import newest_final_minute
-from processing.successor import Successor
-from processing.timeline import Timeline
-from processing.trackers import stream_windows
+from processing.settling import touched_minutes
 from processing.usual import Usual
-from processing.windows import MINUTE, TICK, first_tick, next_tick, too_early
+from processing.windows import MINUTE, TICK, next_tick, too_early
 
 WORST_EVERY = 5
 REOPEN_EVERY = 20
@@ -73,19 +67,11 @@ class ProcessingService:
         ``policy_file``: the city's own policy, looked at all the time; ``clock`` seconds since 1970."""
         self._city = city
         self._keeper = PolicyKeeper(database_url, policy_file)
-        self._policy = self._keeper.wanted or SHIPPED
-        self._timeline = Timeline([(0, self._policy)])
-        self._recorded: str | None = None
-        self._successor: Successor | None = None
-        self._missing: tuple[int, int] | None = None
-        self.windows = stream_windows(self._policy.indicators)
-        """how far back, in seconds, each stream is looked at; kept up to date"""
         self.restored = threading.Event()
         """set once the engine holds what the database had before; nothing may be handed on earlier"""
         self.late_by = 0.0
         self._zone = city.timezone
         self._topics = topics
-        self._database_url = database_url
         self._publish = publish
         self._state = state
         self._clock = clock
@@ -93,11 +79,13 @@ class ProcessingService:
         self._queue: queue.Queue[Committed] = queue.Queue(_QUEUE)
         self._stop = threading.Event()
         self._usual = Usual([area.code for area in city.areas], city.timezone)
-        self._live = LiveState.empty(self._new_engine, self._policy, self._now())
+        self._restored_to = self._now()
+        self._marked: list[tuple[int, int]] = []
+        self.present = Present(database_url, self._new_engine, self._keeper, self._restored_to, self._renew)
         self._documents = Documents(city, self.engine)
         self._history = HistoryWriter(database_url)
-        self._recomputer = Recomputer(database_url, self._new_engine, self._documents, self._timeline.spans)
-        self._forecaster = Forecaster(database_url, self._usual, lambda: self._policy.indicators)
+        self._recomputer = Recomputer(database_url, self._new_engine, self._documents, self.present.timeline.spans)
+        self._forecaster = Forecaster(database_url, self._usual, lambda: self.present.policy.indicators)
         self._alarms = AlarmBook()
         self._worst: Worst = {}
 
@@ -115,61 +103,20 @@ class ProcessingService:
         self._stop.set()
 
     def restore(self) -> int:
-        """Fold the recent horizon from the database; returns the number of readings.
-
-        Where that is much, only the last minutes, and the rest beside the ticks. Raises psycopg's errors; it can then
-        be called again and starts anew.
-        """
-        self._give_up_successor()
+        """Fold the recent horizon from the database, see ``Present.restore``; returns the number of readings."""
         now = self._now()
-        settled = full_minute(now - LATENESS)
-        with connect(self._database_url, application="cityvitals restore") as connection:
-            connection.autocommit = True
-            if self._recorded is None:
-                self._remember(load_changes(connection), now)
-            newest_final = newest_final_minute(connection)
-            before = self._timeline.at(settled + MINUTE)
-            live = first_state(connection, self._new_engine, self._policy, now)
-            if live is None:
-                live = restored_state(connection, self._new_engine, self._policy, before, now)
-        self._go_on(live)
-        self._missing = None
-        if newest_final is not None and newest_final < settled:
-            self._missing = max(newest_final, settled - DAY) + MINUTE, settled
-        if live.partial:
-            self._successor = Successor(self._database_url, self._new_engine, self._policy, now, before)
-        self._make_up()
+        readings = self.present.restore(now)
+        self._restored_to = now
         self.restored.set()
-        return live.readings
-
-    def _complete_anew(self) -> None:
-        """Begin again to read what a partial state lacks; minutes that have passed meanwhile are made up."""
-        now = self._now()
-        settled = full_minute(now - LATENESS)
-        first = self._missing[0] if self._missing is not None else self._live.settler.settled + MINUTE
-        self._missing = (first, settled) if first <= settled else None
-        before = self._timeline.at(settled + MINUTE)
-        self._successor = Successor(self._database_url, self._new_engine, self._policy, now, before)
-
-    def _make_up(self) -> None:
-        """Have the minutes made that were not settled before the start, once their readings need not be read twice."""
-        if self._missing is not None and not self._live.partial:
-            self._recomputer.request(*self._missing)
-            self._missing = None
-
-    def _give_up_successor(self) -> None:
-        if self._successor is not None:
-            self._successor.abandon()
-            self._successor = None
+        return readings
 
     def run(self) -> None:
         """Restore, unless that is done, and tick until ``stop``."""
-        self._restore_when_possible()
+        due = self._begin()
         self._history.start()
         self._recomputer.start()
         self._keeper.start()
         self._forecaster.start()
-        due = first_tick(self._now())
         while not self._stop.is_set():
             self._fold_until(due)
             if self._stop.is_set():
@@ -177,20 +124,38 @@ class ProcessingService:
             if too_early(due, self._now()):  # what was let in under a clock ahead is not of this present
                 log.warning("the clock was set back: the vital signs start anew from the database")
                 self.restored.clear()
-                self._restore_when_possible()
-            else:
-                self.tick(due)
-                self.late_by = max(0.0, (self._now() - due) / 1e6)
+            if not self.restored.is_set():
+                due = self._begin()
+                continue
+            self.tick(due)
+            self.late_by = max(0.0, (self._now() - due) / 1e6)
             due = next_tick(due, self._now())
         self._recomputer.stop()
         self._history.stop()
         self._keeper.stop()
         self._forecaster.stop()
 
+    def _begin(self) -> int:
+        """Restore as soon as the database can be reached; returns the first tick after (µs).
+
+        It follows the instant that was restored, not the clock: that may have been set back meanwhile.
+        """
+        while not self.restored.is_set() and not self._stop.is_set():
+            try:
+                log.info("restored %d readings", self.restore())
+            except psycopg.OperationalError as error:
+                log.warning("waiting for the database: %s", str(error).splitlines()[0])
+                self._stop.wait(_RETRY_AFTER)
+        self._make_up()
+        while self._marked:
+            self._reopen(*self._marked.pop())
+        return next_tick(self._restored_to // TICK * TICK, self._now())
+
     def tick(self, at: int) -> None:
         """Evaluate, publish, and at a full minute hand over history."""
         tick = at // TICK
-        self._follow_policy(at)
+        self.present.follow(at)
+        self._make_up()
         snapshot = self.engine.evaluate(at)
         if tick % WORST_EVERY == 0 or not self._worst:
             self._worst = self.engine.worst(at)
@@ -198,12 +163,12 @@ class ProcessingService:
         messages = [(self._topics.vitals(area), document) for area, document in written]
         own: dict[str, Any] = {
             "tickLateBy": round(self.late_by, 3),
-            "held": len(self._live.gate),
+            "held": len(self.present.live.gate),
             "historyWaiting": self._history.waiting,
         }
         own |= {
-            "late": self._live.settler.late,
-            "lateByStream": dict(self._live.settler.late_by_stream),
+            "late": self.present.live.settler.late,
+            "lateByStream": dict(self.present.live.settler.late_by_stream),
             "recomputing": self._recomputer.waiting,
             "restoring": len(self.engine.restoring),
             "revised": self._recomputer.revisions,
@@ -229,12 +194,12 @@ class ProcessingService:
 
     def _settle(self, at: int) -> None:
         """Settle a minute whose time has come; have the minutes that late readings touched recomputed."""
-        minute = self._live.minute_due(at)
+        minute = self.present.live.minute_due(at)
         if minute is not None:
-            snapshot = self._live.settle(minute, self._timeline.at(minute))
+            snapshot = self.present.live.settle(minute, self.present.timeline.at(minute))
             self._history.put(self._documents.history(snapshot, "final"))
         if at // TICK % REOPEN_EVERY == 0:
-            settler = self._live.settler
+            settler = self.present.live.settler
             late_from = settler.reopened()
             if late_from is not None:
                 self._reopen(late_from, settler.settled)
@@ -246,82 +211,36 @@ class ProcessingService:
         """
         reach = longest_window(self.engine)
         whole_from = self._retention.whole_from(self._now(), reach)
-        span = touched_minutes(max(first, whole_from or first), last, reach, self._live.settler.settled)
+        span = touched_minutes(max(first, whole_from or first), last, reach, self.present.live.settler.settled)
+        if span is not None:
+            self._recomputer.request(*span)
+
+    def _make_up(self) -> None:
+        """Have the minutes made that passed while nobody settled any."""
+        span = self.present.take_missing()
         if span is not None:
             self._recomputer.request(*span)
 
     @property
     def engine(self) -> Engine:
         """The engine of the present."""
-        return self._live.engine
+        return self.present.engine
+
+    def _renew(self) -> None:
+        self._documents = Documents(self._city, self.engine)
 
     def _new_engine(self, policy: Policy, restoring: Collection[str] = ()) -> Engine:
         codes = [area.code for area in self._city.areas]
         return Engine(codes, self._city.parents, kinds(), policy.indicators, policy.domains, self._usual, restoring)
 
-    def _remember(self, changes: Sequence[Recorded], now: int) -> None:
-        """Take over which policies were in force before this process; the last of them without a good file."""
-        known = [(at, policy) for at, _, policy in changes if policy is not None and at <= now]
-        if known and self._keeper.wanted is None:  # a file that is wrong changes nothing
-            self._policy = known[-1][1]
-        if known:
-            self._timeline.restart(known)
-        self._recorded = changes[-1][1] if changes else ""
-
-    def _follow_policy(self, at: int) -> None:
-        """Put the policy that the file asks for in force with the tick at ``at`` (µs), or prepare what it needs."""
-        wanted = self._keeper.wanted or self._policy
-        if self._successor is not None and self._successor.ready:
-            self._succeed(self._successor, at)
-        elif wanted.version != self._policy.version and (self._successor is None or self._live.partial):
-            if same_measures(wanted.indicators, self._policy.indicators):
-                self.engine.adopt(wanted.indicators, wanted.domains)
-                self._put_in_force(wanted, at)
-            elif self._successor is None and self._live.outgoing is None:
-                self._successor = Successor(self._database_url, self._new_engine, wanted, self._now())
-        if self._recorded is not None and self._recorded != self._policy.version:
-            self._put_in_force(self._policy, at)
-
-    def _succeed(self, successor: Successor, at: int) -> None:
-        self._successor = None
-        live = successor.take(at)
-        if live is None:
-            log.warning("policy %s waits for the database: %s", successor.policy.version, successor.failure)
-            if self._live.partial:
-                self._complete_anew()
-            return
-        if self._live.partial:
-            live.engine.adopt(self._policy.indicators, self._policy.domains)  # it may have changed meanwhile
-            self._go_on(live)
-            self._make_up()
-            log.info("all windows are whole: restored %d readings", live.readings)
-            return
-        live.succeed(self._live)
-        self._go_on(live)
-        self._put_in_force(successor.policy, at)
-
-    def _put_in_force(self, policy: Policy, at: int) -> None:
-        for change in differences(self._policy, policy):
-            log.info("policy %s: %s was %s, is %s", policy.version, change.path, change.old, change.new)
-        log.info("policy %s is in force from %s", policy.version, self._iso(at))
-        self._policy, self._recorded = policy, policy.version
-        self._timeline.change(at, policy)
-        self._keeper.record(at, policy)
-        self._documents = Documents(self._city, self.engine)
-        self.windows.update(stream_windows(policy.indicators))
-
-    def _go_on(self, live: LiveState) -> None:
-        self._live = live
-        self._documents = Documents(self._city, live.engine)
-
     def _now(self) -> int:
         return int(self._clock() * 1e6)
 
     def _fold_until(self, due: int) -> None:
-        """Take batches in until it is time for the tick at ``due``, or the clock was set back."""
-        self._live.release(due)
+        """Take batches in until it is time for the tick at ``due``, or all must be restored anew."""
+        self.present.live.release(due)
         latest = max(due, self._now()) + TICK  # a flood must not keep the city from ticking
-        while not self._stop.is_set():
+        while self.restored.is_set() and not self._stop.is_set():
             now = self._now()
             wait = (due - now) / 1e6
             if too_early(due, now) or now > latest:
@@ -335,20 +254,7 @@ class ProcessingService:
             self._absorb(committed, due)
 
     def _absorb(self, committed: Committed, due: int) -> None:
-        self._live.absorb(committed, due)
-        if self._successor is not None:
-            self._successor.note(committed, due)
-        if committed.marked:
-            self._give_up_successor()  # what it read has changed
+        self.present.absorb(committed, due)
+        if committed.marked:  # what was folded has changed
+            self._marked += committed.marked
             self.restored.clear()
-            self._restore_when_possible()
-            for first, last in committed.marked:
-                self._reopen(first, last)
-
-    def _restore_when_possible(self) -> None:
-        while not self.restored.is_set() and not self._stop.is_set():
-            try:
-                log.info("restored %d readings", self.restore())
-            except psycopg.OperationalError as error:
-                log.warning("waiting for the database: %s", str(error).splitlines()[0])
-                self._stop.wait(_RETRY_AFTER)

@@ -47,10 +47,8 @@ def next_tick(due: int, now: int) -> int:
 
     Normally the next second. Who is more than two seconds behind goes on at the present, by way of the full minutes
     that history needs, as far as they lie within the last two minutes; a longer gap stays a gap. When the clock was
-    set back, ticks go on from where it stands.
+    set back, it is still the next second, which then is ``too_early``.
     """
-    if now < due - _PATIENCE:
-        return first_tick(now)
     if now - (due + TICK) <= _PATIENCE:
         return due + TICK
     minute = (max(due, now - _MADE_UP) // MINUTE + 1) * MINUTE

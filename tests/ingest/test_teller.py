@@ -47,6 +47,10 @@ def ack(device: MqttClient, topics: Topics, name: str) -> Any:
     return (bodies[-1]["committed"], bodies[-1]["highest"], bodies[-1]["gaps"]) if bodies else None
 
 
+def committed(device: MqttClient, topic: str) -> list[int]:
+    return [body["committed"] for body in device.bodies(topic)]
+
+
 def await_ack(device: MqttClient, topics: Topics, name: str, committed: int, highest: int, gaps: Any) -> None:
     eventually(lambda: ack(device, topics, name) == (committed, highest, gaps), f"{name} at {committed}, {gaps}")
 
@@ -99,9 +103,10 @@ def test_each_device_behind_a_gateway_and_each_stream_has_its_own(
         await_ack(device, topics, "bay-1", 1, 1, [])
         await_ack(device, topics, "bay-2", -1, 1, [[0, 0]])
         event = f"cv1/{topics.city}/garbage_hut/hut-1/ack/illegal_dumping"
-        eventually(lambda: [body["committed"] for body in device.bodies(event)][-1:] == [10], "the event's own")
+        eventually(lambda: committed(device, event)[-1:] == [10], "the event's own")
         assert device.bodies(event)[-1]["stream"] == "garbage_hut_illegal_dumping"
-        assert {body["committed"] for body in device.bodies(f"cv1/{topics.city}/garbage_hut/hut-1/ack")} == {9}
+        telemetry = f"cv1/{topics.city}/garbage_hut/hut-1/ack"
+        eventually(lambda: set(committed(device, telemetry)) == {9}, "that of telemetry")
 
 
 def test_after_a_restart_everybody_is_told_again_and_a_new_count_begins_with_a_new_birth(

@@ -1,6 +1,6 @@
 """The loop ticks whatever clock, database and flood do, publishes whole ticks, and finds its state again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 import psycopg
@@ -102,6 +102,41 @@ def test_history_gets_one_row_a_minute(database_url: str, connection: psycopg.Co
         wait_until(lambda: len(history(connection)) == 2, "the second minute")
     assert [row[:2] for row in history(connection)] == [(0.0, 0.5), (60.0, 0.5)]
     assert [row[0] for row in history(connection, "composite")] == [0.0, 60.0]
+
+
+def test_what_was_let_in_under_a_clock_ahead_is_given_up_though_it_was_set_back_in_the_middle_of_a_tick(
+    database_url: str, connection: psycopg.Connection
+) -> None:
+    store(connection, BAYS, FREE, batch("parking_bay", [(2, observed(60, status="occupied"))]))
+    clock, published = Clock(NOW / 1e6 + 100), Published()
+    said: list[float | None] = []
+
+    def publish(messages: Sequence[tuple[str, bytes]]) -> None:
+        if clock.offset > ahead - 50:
+            clock.offset -= 100
+        else:
+            published(messages)
+            said.append(kerb(published))
+
+    ahead = clock.offset
+    with running(service(database_url, clock, publish)):
+        wait_until(lambda: len(said) > 1, "ticks of the present")
+    assert set(said) == {0.5}
+    assert NOW // SECOND <= published.numbers()[0] < NOW // SECOND + 50
+
+
+def test_a_restore_that_the_clock_was_set_back_in_is_done_again(
+    database_url: str, connection: psycopg.Connection
+) -> None:
+    store(connection, BAYS, FREE, batch("parking_bay", [(2, observed(60, status="occupied"))]))
+    clock, published = Clock(NOW / 1e6 + 100), Published()
+    made = service(database_url, clock, published)
+    made.restore()
+    clock.offset -= 100
+    with running(made):
+        wait_until(lambda: len(published.ticks) > 1, "ticks of the present")
+        assert kerb(published) == 0.5
+    assert published.numbers()[0] < NOW // SECOND + 50
 
 
 def test_ticks_go_on_when_the_clock_is_set_back_and_when_it_jumps_ahead(database_url: str) -> None:

@@ -151,17 +151,17 @@ def test_minutes_are_settled_once_the_windows_are_whole(connection: psycopg.Conn
     clock = Clock()
     made = service(database_url, clock, Published())
     made.restore()
-    first = made._live.settler.settled
-    assert made._live.partial
-    assert made._live.minute_due(NOW + HOUR) is None
+    first = made.present.live.settler.settled
+    assert made.present.live.partial
+    assert made.present.live.minute_due(NOW + HOUR) is None
     until_whole(made, clock, NOW)
-    assert made._live.settler.settled == first
-    minute = made._live.minute_due(NOW + 2 * MINUTE)
+    assert made.present.live.settler.settled == first
+    minute = made.present.live.minute_due(NOW + 2 * MINUTE)
     assert minute == NOW
     expected = Settler(engine(DEVICES), NOW - MINUTE)
     for one in (*STORED, *LATER):
         expected.restore(one)
-    assert differing(made._live.settle(minute, SHIPPED), expected.settle(minute)) == set()
+    assert differing(made.present.live.settle(minute, SHIPPED), expected.settle(minute)) == set()
 
 
 @pytest.mark.usefixtures("much")
@@ -170,14 +170,15 @@ def test_a_mark_set_meanwhile_starts_the_restore_again(connection: psycopg.Conne
     clock = Clock()
     made = service(database_url, clock, Published())
     made.restore()
-    given_up = made._successor
+    given_up = made.present.successor
     connection.execute(
         'INSERT INTO marks (device, stream, "from", "to", reason, marked_by) VALUES'
         " (7, 'garbage_hut', to_timestamp(0), to_timestamp(%s), 'broken', 'officer')",
         [NOW / 1e6],
     )
     made._absorb(Committed(marked=[(NOW - HOUR, NOW)]), NOW)
-    assert made._successor is not given_up
+    made._begin()
+    assert made.present.successor is not given_up
     until_whole(made, clock, NOW)
     bays, huts, meters = STORED
     reference = whole(bays, huts.take(huts.device != 7), meters)
@@ -189,7 +190,7 @@ def test_what_takes_no_long_is_read_before_the_first_tick(connection: psycopg.Co
     made = service(database_url, Clock(), Published())
     made.restore()
     assert made.engine.restoring == frozenset()
-    assert made._successor is None
+    assert made.present.successor is None
 
 
 def test_how_much_there_is_to_read_follows_windows_and_chunks(connection: psycopg.Connection) -> None:
