@@ -62,7 +62,7 @@ class Pipeline:
             settings.database,
             settings.retention,
             topics.kinds,
-            self.processing.windows,
+            self.processing.present.windows,
             self.processing.restored,
         )
 
