@@ -35,12 +35,18 @@ from processing.kernels.exact import (  # noqa: E402 - the cache has its name be
     total,
 )
 from processing.kernels.headways import (  # noqa: E402
+    BUNCHED,
+    HAPPENED,
+    PLANNED,
+    RELATIVE,
     headways,
     keep_since,
     mark_frequent,
     mean_headways,
     merge_in,
     relative_headways,
+    sort_by_time,
+    sum_headways,
 )
 from processing.kernels.latest import (  # noqa: E402
     LATEST,
@@ -86,13 +92,16 @@ from processing.kernels.panes import (  # noqa: E402
 )
 from processing.kernels.points import fill_slopes, fold_points, register_rates, risen, ways  # noqa: E402
 from processing.kernels.states import HIGH, LOW, SPELLS, STATES_PER_BYTE, fold_states, spells  # noqa: E402
+from processing.kernels.texts import number_texts  # noqa: E402
 
 __all__ = [
     "BLOCK",
+    "BUNCHED",
     "CODES",
     "COUNT",
     "FEW",
     "FOREVER",
+    "HAPPENED",
     "HIGH",
     "LARGEST",
     "LATEST",
@@ -103,6 +112,8 @@ __all__ = [
     "ONE",
     "PARTIAL",
     "PLACE",
+    "PLANNED",
+    "RELATIVE",
     "SPELLS",
     "STATES_PER_BYTE",
     "SUMS",
@@ -129,6 +140,7 @@ __all__ = [
     "move_codes",
     "move_values",
     "newest_of_areas",
+    "number_texts",
     "place_moves",
     "ratios",
     "reduce_codes",
@@ -144,7 +156,9 @@ __all__ = [
     "shift_codes",
     "shift_counts",
     "shift_values",
+    "sort_by_time",
     "spells",
+    "sum_headways",
     "sweep",
     "total",
     "ways",

@@ -154,7 +154,30 @@ def lowest_ranks(
 
 
 def merge_in(held: list[tuple[int, ...]], more: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    return sorted([*held, *more], key=lambda row: row[1:])
+    return sorted([*held, *more], key=lambda row: (row[1], row[2], row[4]))
+
+
+def sum_headways(
+    rows: Sequence[tuple[int, ...]], frequent: float, longest: float, bunched: float, areas: int
+) -> tuple[list[int], list[list[Partial]]]:
+    """Of rows (time, entity, scheduled, observed, area), times in µs, by the definitions."""
+    partials = [[Partial() for _ in range(areas)] for _ in range(4)]
+    for entity in {row[1] for row in rows}:
+        mine = [row for row in rows if row[1] == entity]
+        planned = sorted({row[2] for row in mine})
+        steps = len(planned) - 1
+        if steps < 1 or planned[-1] - planned[0] > frequent * 1e6 * steps:
+            continue
+        mean = (planned[-1] - planned[0]) / 1e6 / steps
+        for instant, sums in ((2, partials[:1]), (3, partials[1:])):
+            times = sorted((row[instant], row[4]) for row in mine)
+            for (before, _), (after, area) in itertools.pairwise(times):
+                h = (after - before) / 1e6
+                if 0 < h <= longest:
+                    x = h / mean
+                    for one, value, per in zip(sums, (h * h, x * x, float(x < bunched)), (h, x, 1.0), strict=False):
+                        one[area].add(value, per)
+    return [sum(row[4] == area for row in rows) for area in range(areas)], partials
 
 
 def mark_frequent(entity: Sequence[int], time: Sequence[int], longest: float) -> list[bool]:
