@@ -398,6 +398,26 @@ def test_headways_of_arrivals_kept_once_are_those_of_all_orders(
         assert_same(found, sums)
 
 
+@given(stops, st.integers(1, 20), st.integers(1, 20))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_headways_of_areas_and_of_routes_are_the_same_bits(rows: Any, frequent: int, longest: int) -> None:
+    rows = [(time, entity, *(t * 300_000_001 for t in instants), area) for time, entity, *instants, area in rows]
+    planned = room_for(naive.merge_in(rows, []), len(rows), np.int64)
+    happened = room_for(sorted(rows, key=lambda row: (row[1], row[3], row[4])), len(rows), np.int64)
+    bounds = frequent * 300.0, longest * 300.0
+    found, expected = (kernels.empty_partials((4, AREAS)) for _ in range(2))
+    kernels.sum_headways(planned, 1, *bounds, 0.5, np.zeros(AREAS, np.int64), found)
+    often, mean = np.zeros(len(rows), np.bool_), np.empty(len(rows))
+    kernels.mark_frequent(planned[1], planned[2], bounds[0], often)
+    kernels.mean_headways(planned[1], planned[2], mean)
+    of_plan, own = (np.where(often, of[4], -1).astype(np.int32) for of in (planned, happened))
+    kernels.headways(planned[1], of_plan, planned[2], bounds[1], expected[kernels.PLANNED])
+    kernels.headways(happened[1], own, happened[3], bounds[1], expected[kernels.HAPPENED])
+    for place, bunched in ((kernels.RELATIVE, 0.0), (kernels.BUNCHED, 0.5)):
+        kernels.relative_headways(happened[1], own, happened[3], mean, bounds[1], bunched, expected[place])
+    assert found.tobytes() == expected.tobytes()
+
+
 runs = st.tuples(st.integers(0, 400), st.sampled_from([1, 3, 1000]), st.integers(0, 2**32), st.sampled_from([0, 1, -1]))
 
 

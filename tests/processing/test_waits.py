@@ -162,3 +162,14 @@ def test_a_headway_belongs_to_the_area_of_the_bus_that_ends_it() -> None:
     result = measure(readings)
     assert result.partials["count"].tolist() == [4, 2, 2, 2, 0, 2]
     assert result.value[EAST] == 0.0
+
+
+def test_a_service_may_be_told_by_numbers_too() -> None:
+    readings = every(5, 10)
+    for k, (_, fields) in enumerate(readings):
+        fields["predictedAt"] = instant(-k % 2)
+    for entity, headways in ((("route", "stop"), 9), (("route", "stop", "predictedAt"), 8)):
+        tracker = WaitTracker(replace(ROW, entity=entity), PARENTS)
+        made = batch("bus_arrival", readings)
+        tracker.fold(Rows(made, made.device.astype(np.int32), AREA[made.device]))
+        assert tracker.measure(NOW, standing(AREA)).partials[FIRST]["count"] == headways
