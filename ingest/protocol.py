@@ -25,7 +25,8 @@ LONGEST_PAUSE = 3.0
 IDLE_PROBE = 2.0
 """seconds without work after which the database is asked whether it is there: before it is needed"""
 MOST_BYTES = 8 * 1024 * 1024
-"""payload that one piece of work holds, one delivery excepted"""
+"""payload that one piece of work holds, one delivery excepted; as much may wait"""
+_MOST_WAITING = 20_000
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Protocol:
         self._most = most
         self._takes = count(1)
         self._waiting: deque[Delivery] = deque()
+        self._waiting_bytes = 0
         self._upcoming: tuple[Delivery, ...] = ()
         self._work: Work | None = None
         self._failed: Commit | None = None
@@ -102,6 +104,11 @@ class Protocol:
         """Deliveries that no work has picked up yet."""
         return len(self._upcoming) + len(self._waiting)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether more should be delivered now: what waits here is enough for the work to come, and takes memory."""
+        return self.waiting < _MOST_WAITING and self._waiting_bytes < MOST_BYTES
+
     def upcoming(self) -> tuple[Delivery, ...]:
         """What the next ``Commit`` or ``Spool`` will hold unless an earlier one has to be tried again."""
         self._upcoming = self._upcoming or self._cut_off()
@@ -110,6 +117,7 @@ class Protocol:
     def delivered(self, deliveries: Sequence[Delivery], now: float) -> list[Effect]:
         """The broker delivered messages."""
         self._waiting.extend(deliveries)
+        self._waiting_bytes += sum(len(delivery.payload) for delivery in deliveries)
         return self._next(now)
 
     def connection(self, epoch: int) -> None:
@@ -212,6 +220,7 @@ class Protocol:
         while self._waiting and len(picked) < self._most and size < MOST_BYTES:
             picked.append(self._waiting.popleft())
             size += len(picked[-1].payload)
+        self._waiting_bytes -= size
         return tuple(picked)
 
     def _acks(self, deliveries: tuple[Delivery, ...]) -> list[Effect]:

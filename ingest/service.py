@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 MOST_MESSAGES = 5_000
 """in one transaction; a quarter of the subscriber's window, so that the broker never runs out of room to send"""
 _MOST_TAKEN = 5_000
-_MOST_WAITING = 20_000
 
 
 @dataclass
@@ -130,7 +129,7 @@ class IngestService:
 
     def _listen(self, *, busy: bool) -> list[Effect]:
         """Take what the broker delivered; does not wait while there is work to do."""
-        if self.protocol.waiting < _MOST_WAITING:
+        if self.protocol.has_room:
             deliveries = self._subscriber.take(_MOST_TAKEN, timeout=0.0 if busy else 0.1)
             if deliveries:
                 self.counters.messages += len(deliveries)

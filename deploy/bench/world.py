@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -69,11 +70,12 @@ class World:
         self, devices: int, *, gateways: bool = False, streets: Sequence[str] = (), kind: str | None = None
     ) -> None:
         """Register devices as the benchmarks number them, of all kinds unless one is given, spread evenly over
-        ``streets`` (all, unless given)."""
-        copy_in = "COPY devices (id, kind, area, attributes) FROM STDIN"
+        ``streets`` (all, unless given), two days ago."""
+        copy_in = "COPY devices (id, kind, area, attributes, registered_at) FROM STDIN"
+        before = datetime.now(UTC) - timedelta(days=2)
         with connect(self.database_url) as connection, connection.cursor() as cursor, cursor.copy(copy_in) as copy:
             for row in registered(devices, streets or self.streets, gateways=gateways, only=kind):
-                copy.write_row(row)
+                copy.write_row((*row, before))
 
     def register_one(self, device: str, kind: str, area: str) -> None:
         """Register a device of the benchmark's own."""

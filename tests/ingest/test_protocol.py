@@ -57,6 +57,21 @@ def test_a_full_spool_stops_acknowledging_until_the_database_is_back() -> None:
     assert protocol.probe_ok(now=1) == [Commit(1, (message,), retried=True)]
 
 
+def test_there_is_room_for_as_many_bytes_as_one_piece_of_work_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.protocol.MOST_BYTES", 30)
+    protocol = Protocol(most=MOST)
+    large = [Delivery(topic="t", payload=bytes(10), received=number) for number in range(8)]
+    protocol.delivered(large[:5], now=0)  # three go to work at once
+    assert protocol.waiting == 2
+    assert protocol.has_room
+    protocol.delivered(large[5:], now=0)
+    assert not protocol.has_room
+    assert len(protocol.upcoming()) == 3
+    assert protocol.has_room
+    protocol.commit_ok(now=0)
+    assert protocol.waiting == 2
+
+
 def test_the_spool_and_live_traffic_take_turns() -> None:
     protocol = Protocol(most=1, spooled=2)
     protocol.connection(1)
