@@ -6,7 +6,6 @@ stands in for its newest reading: it is as fresh as that, and is summed up by ar
 """
 
 from dataclasses import replace
-from hashlib import blake2b
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +22,7 @@ from processing.method import (
     Indicator,
     pane_of,
 )
+from processing.names import number_names
 from processing.points import PointRing
 from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, enlarged, lengthened
 
@@ -201,17 +201,8 @@ def hours_to_full(slope: Floats, fill: Floats) -> Floats:
 
 def trip_numbers(rows: Rows, indicator: Indicator) -> Floats:
     """A number for each reading's trip that depends on nothing but its name; 0 = none."""
-    names = [rows.batch.columns[rows.batch.stream.field_by_name[name].columns[0]] for name in indicator.entity]
-    numbers: dict[tuple[str | None, ...], float] = {}
-    found = np.empty(len(rows.batch))
-    for i, name in enumerate(zip(*(column.tolist() for column in names), strict=True)):
-        number = numbers.get(name)
-        if number is None:
-            digest = blake2b(repr(name).encode(), digest_size=8).digest()
-            number = float(1 + (int.from_bytes(digest, "big") >> (64 - _TRIP_BITS)))
-            numbers[name] = number = 0.0 if None in name else number
-        found[i] = number
-    return found
+    number, named = number_names(rows.batch, indicator.entity)
+    return np.where(named, (number >> np.uint64(64 - _TRIP_BITS)) + 1.0, 0.0)
 
 
 def _oddity(value: Floats) -> NDArray[np.uint8]:

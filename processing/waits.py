@@ -11,7 +11,8 @@ from processing import kernels
 from processing.arrivals import ArrivalStore
 from processing.expressions import Elapsed
 from processing.method import BUNCHED_BELOW, FREQUENT_HEADWAY, Indicator
-from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, quotient, rolled_up
+from processing.names import number_names
+from processing.standing import Floats, Labels, Measured, Rows, Standing, quotient, rolled_up
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class ArrivalBook:
         batch = rows.batch
         scheduled, observed = _column(batch, self._scheduled), _column(batch, self._observed)
         known = (rows.area >= 0) & (observed != MISSING) & (scheduled != MISSING)
-        entity = _numbers([_column(batch, name) for name in self._entity], len(batch))
-        picked = (batch.time, entity, scheduled, observed, rows.area)
+        entity, _ = number_names(batch, self._entity)
+        picked = (batch.time, entity.view(np.int64), scheduled, observed, rows.area)
         self._new.append(tuple(column[known] for column in picked))
         self._last = None
 
@@ -133,17 +134,6 @@ class WaitTracker:
 
 def _column(batch: Batch, field: str) -> NDArray[Any]:
     return batch.columns[batch.stream.field_by_name[field].columns[0]]
-
-
-def _numbers(names: list[NDArray[Any]], count: int) -> Instants:
-    """A number for the entity of each row, which depends on nothing but its names."""
-    number = np.zeros(count, np.uint64)
-    for column in names:
-        texts = column.tolist() if column.dtype == object else list(map(repr, column.tolist()))
-        length = np.fromiter((-1 if text is None else len(text) for text in texts), np.int64, count)
-        points = "".join(text for text in texts if text is not None).encode("utf-32-le", "surrogatepass")
-        kernels.number_texts(np.frombuffer(points, np.uint32), length, number)
-    return number.view(np.int64)
 
 
 def _mean_wait(partials: NDArray[np.void]) -> Floats:
