@@ -1,6 +1,6 @@
 """Read the recent horizon back from TimescaleDB as batches: a restart takes the same path as live data."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import psycopg
@@ -20,7 +20,10 @@ SPAN_AT_LEAST = 600
 KEYS_PER_QUERY = 50_000
 MOST_PROBES = 1_000_000
 """how often, for a stream, silent devices are looked up in the chunks of the past: a few µs each. Whoever was not found
-then counts as never heard, which tells on the age of what is stale anyway"""
+then counts as never heard, which tells on the age of what is stale anyway, and on whether a device is expected that was
+registered later"""
+SMALLEST_ROW = 48
+"""bytes: no stored reading takes less"""
 SECOND = 1_000_000
 _CLOCKS_APART = 300
 """seconds that the clocks of pipeline and database may differ by: as much as a device's may be ahead"""
@@ -143,21 +146,21 @@ def _read_newest(
     """The newest reading of each device, at or before ``before``; chunk by chunk into the past.
 
     One probe of one index for a device and chunk; asking for all chunks at once would have the database set up a scan
-    of every chunk for every device.
+    of every chunk for every device. Chunks that hold fewer readings than there are devices to look for, as those of a
+    history that was imported do, are read as they are, several at once.
     """
-    query = sql.SQL(
-        "unnest({keys}::integer[]) AS k(key) CROSS JOIN LATERAL"
-        " (SELECT * FROM {table} AS r WHERE device = k.key AND date_observed >= {first} AND date_observed < {end}"
-        " AND date_observed <= {before} AND {good} ORDER BY date_observed DESC, seq DESC LIMIT 1) AS r"
-    )
     probes = 0
-    for first, end in _chunks(connection, stream, before) if len(keys) else ():
-        probes += len(keys)
-        if not len(keys) or probes > MOST_PROBES:
+    chunks = _chunks(connection, stream, before) if len(keys) else []
+    while chunks and len(keys):
+        few, taken = few_readings([most for _, _, most in chunks], len(keys))
+        first, end = chunks[taken - 1][0], chunks[0][1]
+        probes += sum(most for _, _, most in chunks[:taken]) if few else len(keys)
+        if probes > MOST_PROBES:
             return
+        del chunks[:taken]
         found = []
         for start in range(0, len(keys), KEYS_PER_QUERY):
-            source = query.format(
+            source = (_NEWEST_OF_FEW if few else _NEWEST).format(
                 keys=sql.Literal(keys[start : start + KEYS_PER_QUERY].tolist()),
                 table=sql.Identifier(stream.name),
                 first=instant(sql.Literal(first)),
@@ -172,12 +175,38 @@ def _read_newest(
             keys = np.setdiff1d(keys, np.concatenate(found), assume_unique=True)
 
 
-def _chunks(connection: psycopg.Connection, stream: Stream, before: int) -> list[tuple[int, int]]:
-    """First instant and end (µs, exclusive) of the chunks that begin at or before ``before``, newest first."""
+_NEWEST = sql.SQL(
+    "unnest({keys}::integer[]) AS k(key) CROSS JOIN LATERAL"
+    " (SELECT * FROM {table} AS r WHERE device = k.key AND date_observed >= {first} AND date_observed < {end}"
+    " AND date_observed <= {before} AND {good} ORDER BY date_observed DESC, seq DESC LIMIT 1) AS r"
+)
+_NEWEST_OF_FEW = sql.SQL(
+    "(SELECT DISTINCT ON (device) * FROM {table} AS r WHERE device = ANY({keys}::integer[])"
+    " AND date_observed >= {first} AND date_observed < {end} AND date_observed <= {before} AND {good}"
+    " ORDER BY device, date_observed DESC, seq DESC) AS r"
+)
+
+
+def few_readings(chunks: Sequence[int], devices: int) -> tuple[bool, int]:
+    """Whether the first of ``chunks`` (most readings of each) hold no more readings than ``devices``, and how many of
+    them do together; at least one is taken."""
+    together = 0
+    for count, most in enumerate(chunks):
+        together += most
+        if together > devices:
+            return count > 0, max(count, 1)
+    return True, len(chunks)
+
+
+def _chunks(connection: psycopg.Connection, stream: Stream, before: int) -> list[tuple[int, int, int]]:
+    """First instant and end (µs, exclusive) of the chunks that begin at or before ``before``, newest first, and how
+    many readings there may be in each."""
     return connection.execute(
         "SELECT (extract(epoch FROM range_start) * 1000000)::bigint AS first,"
-        " (extract(epoch FROM range_end) * 1000000)::bigint FROM timescaledb_information.chunks"
+        " (extract(epoch FROM range_end) * 1000000)::bigint,"
+        " pg_relation_size(format('%%I.%%I', chunk_schema, chunk_name)::regclass) / %s"
+        " FROM timescaledb_information.chunks"
         " WHERE hypertable_schema = 'public' AND hypertable_name = %s"
         " AND range_start <= timestamptz 'epoch' + %s * interval '1 microsecond' ORDER BY first DESC",
-        [stream.name, before],
+        [SMALLEST_ROW, stream.name, before],
     ).fetchall()

@@ -27,9 +27,10 @@ from devices.kinds import kinds, streams
 from ingest.database import declared_columns
 from ingest.packing import pack
 from ingest.registry import Device
+from processing import restore
 from processing.engine import Engine
 from processing.indicators import INDICATORS
-from processing.restore import read_horizon, read_span
+from processing.restore import few_readings, read_horizon, read_span
 from processing.trackers import stream_windows
 
 Rows = dict[str, list[tuple[int, dict[str, Any]]]]
@@ -191,6 +192,39 @@ def test_a_device_that_has_been_silent_for_days_still_has_an_age(connection: psy
     store(connection, "parking_bay", [(1, observed(-86_400 * 30, status="free"))])
     snapshot = restored(connection, [device(1, "parking_bay")]).evaluate(NOW)
     assert snapshot.indicators["parking.kerb_occupancy"].freshness[FIRST] == 86_400 * 30
+
+
+def test_last_words_scattered_over_months_are_all_found(
+    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a history leaves them that was imported: few readings a day, of devices that fell silent on different days."""
+    monkeypatch.setattr(restore, "MOST_PROBES", 10_000)
+    devices = [device(n, "parking_bay") for n in range(1, 2001)]
+    rows = [(d.key, observed(-86_400 * (1 + d.key % 30), status="free")) for d in devices]
+    earlier = [(d.key, observed(-86_400 * (2 + d.key % 30), status="occupied")) for d in devices[::50]]
+    store(connection, "parking_bay", rows + earlier)
+    batches = list(read_horizon(connection, kinds()["parking_bay"], devices, stream_windows(INDICATORS), NOW))
+    newest: dict[int, int] = {}
+    for one in batches:
+        for key, time in zip(one.device.tolist(), one.time.tolist(), strict=True):
+            newest[key] = max(time, newest.get(key, time))
+    assert newest == {d.key: NOW - 86_400 * SECOND * (1 + d.key % 30) for d in devices}
+
+
+@pytest.mark.parametrize(
+    ("chunks", "devices", "said"),
+    [
+        ([10, 20, 30], 60, (True, 3)),
+        ([10, 20, 30], 59, (True, 2)),
+        ([10, 20, 30], 9, (False, 1)),
+        ([0, 90, 10], 50, (True, 1)),
+        ([90, 0, 10], 50, (False, 1)),
+    ],
+)
+def test_chunks_are_read_whole_as_long_as_they_hold_fewer_readings_than_are_sought(
+    chunks: list[int], devices: int, said: tuple[bool, int]
+) -> None:
+    assert few_readings(chunks, devices) == said
 
 
 def test_an_empty_database_restores_to_an_empty_city(connection: psycopg.Connection) -> None:
