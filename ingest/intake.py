@@ -14,6 +14,7 @@ from ingest.database_link import DatabaseLink
 from ingest.decoder import Decoder
 from ingest.frontier import Frontier
 from ingest.halving import REFUSALS, write_halved
+from ingest.laid_out import Ready
 from ingest.look_ahead import LookAhead
 from ingest.marks import marked_spans
 from ingest.numbering import settled_numbers
@@ -89,10 +90,11 @@ class Intake:
         registration = self._registrar.register(live, self._decoder.address)
         self._announce(registration.devices)
         replayed = frozenset(d.reject_id for d in registration.done if d.reject_id is not None)
-        decoded = self._ahead.claim(deliveries)
-        decoded = self._decode(live, decoded if len(live) == len(deliveries) else None)
+        ahead = self._ahead.claim(deliveries)
+        decoded = self._decode(live, ahead.decoded if ahead is not None and len(live) == len(deliveries) else None)
         self._ahead.start(upcoming)
-        written = self._write(live, decoded, registration.rejections, replayed, doubt, spooled)
+        ready = ahead.ready if ahead is not None else {}
+        written = self._write(live, decoded, registration.rejections, replayed, doubt, spooled, ready)
         self.doubt = None
         if marked:
             self._hand_on(Committed(marked=marked))
@@ -145,11 +147,13 @@ class Intake:
         replayed: frozenset[int],
         doubt: Doubt | None = None,
         spooled: SpoolMark | None = None,
+        ready: Ready | None = None,
     ) -> Written:
-        """Commit; ``rejections`` are refused births, ``replayed`` the rejects settled by registration."""
+        """Commit; ``rejections`` are refused births, ``replayed`` the rejects settled by registration; ``ready``: what
+        was laid out ahead of time."""
         decoded.rejections += rejections
         take = self._take(deliveries, decoded, replayed, from_spool=spooled is not None)
-        take.in_doubt, take.spooled = doubt, spooled
+        take.in_doubt, take.spooled, take.ready = doubt, spooled, ready or {}
         try:
             return self._commit(take, write)
         except REFUSALS as error:

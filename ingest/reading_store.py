@@ -4,6 +4,7 @@ A batch goes by binary COPY straight into its table. Only readings that may well
 what is there is compared with them; all of a batch where the COPY meets an identity that is stored.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +20,7 @@ from ingest.batch import Batch
 from ingest.conflict import Values, as_stored
 from ingest.database import IDENTITY_COLUMNS, declared_columns
 from ingest.identity import Repeats, find_repeats
-from ingest.packing import pack
+from ingest.laid_out import LaidOut, copy_stream
 
 _BLOCK = 131_072
 
@@ -33,15 +34,22 @@ class Outcome:
     """what the table held before, by position in the batch"""
 
 
-def store_trusting(connection: psycopg.Connection, batch: Batch, suspects: NDArray[np.intp]) -> Outcome:
-    """Store what is new of a batch of which the table holds none but perhaps ``suspects`` (positions).
+def store_trusting(
+    connection: psycopg.Connection, batch: Batch, suspects: NDArray[np.intp], laid_out: LaidOut | None = None
+) -> Outcome:
+    """Store what is new of a batch of which the table holds none but perhaps ``suspects`` (positions); ``laid_out``:
+    that batch, where it was laid out ahead of time.
 
     Raises UniqueViolation where it holds others; that ends the transaction.
     """
-    repeats = find_repeats(batch)
-    repeats, known = _compared(connection, batch, repeats, suspects) if len(suspects) else (repeats, {})
-    if repeats.new.any():
-        _copy_new(connection, batch, repeats)
+    repeats = find_repeats(batch) if laid_out is None else laid_out.repeats
+    known: dict[int, Values] = {}
+    if len(suspects):
+        repeats, known = _compared(connection, batch, repeats, suspects)
+    if laid_out is not None and repeats is laid_out.repeats:
+        _copy(connection, batch.stream, laid_out.blocks)
+    elif repeats.new.any():
+        _copy(connection, batch.stream, copy_stream(batch, repeats))
     return Outcome(repeats, known)
 
 
@@ -50,7 +58,7 @@ def store_readings(connection: psycopg.Connection, batch: Batch) -> Outcome:
     repeats = find_repeats(batch)
     try:
         with connection.transaction():
-            _copy_new(connection, batch, repeats)
+            _copy(connection, batch.stream, copy_stream(batch, repeats))
         return Outcome(repeats)
     except UniqueViolation:
         return _store_beside_known(connection, batch, repeats)
@@ -67,13 +75,9 @@ def copy_statement(stream: Stream) -> sql.Composed:
     return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(sql.Identifier(stream.name), columns)
 
 
-def _copy_new(connection: psycopg.Connection, batch: Batch, repeats: Repeats) -> None:
-    """Copy what is new, device by device: neighbours go into the same page of the index, which begins with the device.
-    Readings of one device mostly come in order of time."""
-    new = np.flatnonzero(repeats.new)
-    inorder = batch.take(new[np.argsort(batch.device[new], kind="stable")])
-    with connection.cursor() as cursor, cursor.copy(copy_statement(batch.stream)) as copy:
-        for block in pack(inorder):
+def _copy(connection: psycopg.Connection, stream: Stream, blocks: Iterable[bytes]) -> None:
+    with connection.cursor() as cursor, cursor.copy(copy_statement(stream)) as copy:
+        for block in blocks:
             for start in range(0, len(block), _BLOCK):
                 copy.write(block[start : start + _BLOCK])
 
@@ -83,7 +87,7 @@ def _store_beside_known(connection: psycopg.Connection, batch: Batch, repeats: R
     repeats, known = _compared(connection, batch, repeats, np.arange(len(batch)))
     if repeats.new.any():
         try:
-            _copy_new(connection, batch, repeats)
+            _copy(connection, batch.stream, copy_stream(batch, repeats))
         except UniqueViolation as error:
             raise SerializationFailure("another writer stored some of these readings at the same moment") from error
     return Outcome(repeats, known)

@@ -128,16 +128,18 @@ class IngestService:
             self.spool.close()
 
     def _listen(self, *, busy: bool) -> list[Effect]:
-        """Take what the broker delivered; does not wait while there is work to do."""
-        if self.protocol.has_room:
-            deliveries = self._subscriber.take(_MOST_TAKEN, timeout=0.0 if busy else 0.1)
-            if deliveries:
-                self.counters.messages += len(deliveries)
-                self._held += self._intake.count(deliveries)
-                return self.protocol.delivered(deliveries, time.monotonic())
-        elif not busy:
+        """Take what the broker delivered, so that the next work is known too; does not wait while there is work."""
+        effects: list[Effect] = []
+        if not self.protocol.has_room and not busy:
             self._stop.wait(0.1)
-        return self.protocol.tick(time.monotonic())
+        while self.protocol.has_room:
+            deliveries = self._subscriber.take(_MOST_TAKEN, timeout=0.0 if busy or effects else 0.1)
+            if not deliveries:
+                break
+            self.counters.messages += len(deliveries)
+            self._held += self._intake.count(deliveries)
+            effects += self.protocol.delivered(deliveries, time.monotonic())
+        return effects or self.protocol.tick(time.monotonic())
 
     def _carry_out(self, effect: Effect) -> list[Effect]:
         if isinstance(effect, Ack):

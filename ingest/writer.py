@@ -12,6 +12,7 @@ from psycopg.errors import InvalidParameterValue, UniqueViolation
 from ingest.batch import Batch, Decoded, Delivery, Rejection
 from ingest.conflict import refuse_conflicts
 from ingest.frontier import Frontier
+from ingest.laid_out import Ready
 from ingest.numbering import Numbers
 from ingest.reading_store import Outcome, known_values, store_readings, store_trusting
 from ingest.redelivery import in_question, rows_not_refused, without_refused
@@ -86,6 +87,8 @@ class Take:
     """streams of which some readings are probably stored already"""
     frontier: Frontier = field(default_factory=Frontier)
     """tells which readings may be: they are looked for first"""
+    ready: Ready = field(default_factory=dict)
+    """batches that were laid out ahead of time"""
 
 
 @dataclass
@@ -196,7 +199,7 @@ def _store(
     """Store a batch; enter duplicates into the account and conflicts into the rejections; return what is new."""
     name = batch.stream.name
     if trusting:
-        outcome = store_trusting(connection, batch, _suspects(batch, take))
+        outcome = store_trusting(connection, batch, _suspects(batch, take), take.ready.get(id(batch)))
     else:
         outcome = store_readings(connection, batch)
     repeats = outcome.repeats

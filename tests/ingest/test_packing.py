@@ -16,6 +16,7 @@ from devices.kinds import streams
 from devices.units import EPOCH, MICROSECOND, Instant, Label, Point
 from ingest.batch import MISSING, Batch, Column
 from ingest.database import connect, migrate
+from ingest.laid_out import lay_out
 from ingest.packing import HEADER, TRAILER, pack
 from ingest.reading_store import column_names, known_values, store_readings, store_trusting
 
@@ -114,6 +115,23 @@ def test_a_batch_comes_back_as_it_went_in(connection: psycopg.Connection) -> Non
                 rows = [[read_back(value) for value in row] for row in connection.execute(query).fetchall()]
             identities = zip(batch.device, batch.time, batch.seq, batch.received, strict=True)
             assert rows == [[*one, *values] for one, values in zip(identities, expected_rows(batch), strict=True)]
+
+
+def test_what_was_laid_out_ahead_is_stored_like_what_was_not(connection: psycopg.Connection) -> None:
+    for stream in STREAMS.values():
+        batch = batch_of(stream, 200, 0.3, seed=3)
+        batch = batch.take(np.concatenate([np.arange(200), np.arange(50)]))  # the last are repeats
+        rows = []
+        for suspects in (np.empty(0, np.intp), np.arange(30, 60)):
+            for laid_out in (None, lay_out([batch])[id(batch)]):
+                with connection.transaction(force_rollback=True):
+                    if len(suspects):
+                        store_readings(connection, batch.take(suspects[:10]))
+                    outcome = store_trusting(connection, batch, suspects, laid_out)
+                    rows.append(list(known_values(connection, batch).values()))
+                assert int(outcome.repeats.duplicate.sum()) == 50 + min(10, len(suspects))
+        assert len(rows[0]) == 250
+        assert all(one == rows[0] for one in rows)
 
 
 @pytest.mark.parametrize("trusting", [False, True])
