@@ -76,17 +76,17 @@ class SequenceTracker(LatestTracker):
         self._history.fold(rows, slot, value)
         moves = self.group.newest.take(slot, rows.batch.time, rows.batch.seq)
         self._raw[moves["slot"]] = _oddity(value[moves["row"]])
-        touched, place = np.unique(slot, return_inverse=True)
-        measured = np.full((2, len(touched)), np.nan)
-        known = touched >= 0
-        measured[:, known] = self._measures(touched[known])
-        self.move(moves, measured[0][place], measured[1][place])
-        late = np.setdiff1d(touched[known], moves["slot"])
-        if len(late):  # the newest reading is what it was, and what comes of the history is not
-            at = np.searchsorted(touched, late)
-            newest = self.group.newest
-            again = newest.take(late, newest.newest[late], newest.order(late))
-            self.move(again, measured[0][at], measured[1][at])
+        touched, place = distinct_slots(slot)
+        if not len(touched):
+            return
+        measured, per = self._measures(touched)
+        self.move(moves, measured[place], per[place])
+        late = np.ones(len(touched), np.bool_)
+        late[place[moves["row"]]] = False
+        if late.any():  # the newest reading is what it was, and what comes of the history is not
+            newest, slots = self.group.newest, touched[late]
+            again = newest.take(slots, newest.newest[slots], newest.order(slots))
+            self.move(again, measured[late], per[late])
 
     def measure(self, at: int, standing: Standing) -> Measured:
         """Sum up what is fresh at ``at``; where no device has anything to relate to, there is nothing to measure."""
@@ -98,6 +98,13 @@ class SequenceTracker(LatestTracker):
         value, per = self._history.measures(slots)
         raw = _ODD[self._raw[slots]]
         return np.where(np.isfinite(raw), value, raw), per
+
+
+def distinct_slots(slot: Labels) -> tuple[Labels, NDArray[np.int32]]:
+    """The slots that occur, and for each row the place of its slot among them; rows with slot -1 have place -1."""
+    touched, place = np.empty(len(slot), np.int32), np.empty(len(slot), np.int32)
+    table = np.full(1 << (2 * len(slot)).bit_length(), -1, np.int32)
+    return touched[: kernels.number_slots(slot, table, touched, place)], place
 
 
 class States:

@@ -56,6 +56,30 @@ def empty_counts(areas: int) -> Records:
 
 
 @njit(cache=True, nogil=True)
+def number_slots(slot: Labels, table: Labels, touched: Labels, place: Labels) -> int:
+    """Number the slots that occur in the order of their first rows; returns how many there are.
+
+    slot: int32[n], < 0 = skip; table: int32[m], all -1, m a power of two above n; touched: int32[n], written: slot by
+    number; place: int32[n], written: number by row, -1 for those skipped.
+    """
+    count = 0
+    mask = len(table) - 1
+    for i in range(len(slot)):
+        place[i] = -1
+        if slot[i] < 0:
+            continue
+        at = (np.int64(slot[i]) * 2654435769 >> 7) & mask  # neighbours far apart, whatever the step between slots
+        while table[at] >= 0 and touched[table[at]] != slot[i]:
+            at = (at + 1) & mask
+        if table[at] < 0:
+            table[at] = count
+            touched[count] = slot[i]
+            count += 1
+        place[i] = table[at]
+    return count
+
+
+@njit(cache=True, nogil=True)
 def fold_newest(slot: Labels, time: Ints, seq: Ints, newest: Ints, order: NDArray[Any], moves: Records) -> int:
     """Keep each slot's newest time, by (time, seq), not by arrival; returns the number of moves.
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processing import kernels
+from processing.sequences import distinct_slots
 from tests.processing import naive
 
 JIT = os.environ.get("NUMBA_DISABLE_JIT") != "1"
@@ -321,6 +322,15 @@ def test_a_ratio_is_the_quotient_of_the_totals_where_there_is_something_to_divid
     for area in range(AREAS):
         expected = above[area] / below[area] if below[area] > 0 else math.nan
         assert value[area] == expected or (math.isnan(value[area]) and math.isnan(expected))
+
+
+@given(st.lists(st.integers(-1, 6).map(lambda n: n * 1024)))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_slots_are_numbered_in_the_order_of_their_first_rows(slots: list[int]) -> None:
+    slot = marks([max(s, -1) for s in slots])
+    touched, place = distinct_slots(slot)
+    assert touched.tolist() == list(dict.fromkeys(s for s in slot.tolist() if s >= 0))
+    assert [int(touched[p]) if p >= 0 else -1 for p in place.tolist()] == slot.tolist()
 
 
 arrivals = st.lists(st.tuples(st.integers(0, 3), labels, times), max_size=40)
