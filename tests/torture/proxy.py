@@ -86,6 +86,7 @@ class Proxy:
 
     def close(self) -> None:
         self.heal()
+        self._refusing = True
         self._listener.close()
         for pair in [*self._pairs, *self._graves]:
             _abort(pair.near)
