@@ -40,6 +40,11 @@ class Committed:
     marked: list[tuple[int, int]] = field(default_factory=list)
     """spans (µs, ends included) whose readings were marked bad or unmarked"""
 
+    @property
+    def size(self) -> int:
+        """Readings and devices."""
+        return sum(map(len, self.batches)) + len(self.devices)
+
 
 class Intake:
     """Takes deliveries into the database and hands on what is new."""

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
+from devices.units import format_instant
 from ingest.database import connect
 from ingest.intake import Committed
 from processing.engine import Engine
@@ -164,7 +165,7 @@ class Present:
     def _put_in_force(self, policy: Policy, at: int) -> None:
         for change in differences(self.policy, policy):
             log.info("policy %s: %s was %s, is %s", policy.version, change.path, change.old, change.new)
-        log.info("policy %s is in force from %d µs", policy.version, at)
+        log.info("policy %s is in force from %s", policy.version, format_instant(at))
         self.policy, self._recorded = policy, policy.version
         self.timeline.change(at, policy)
         self._keeper.record(at, policy)

@@ -37,7 +37,9 @@ from processing.windows import MINUTE, TICK, next_tick, too_early
 WORST_EVERY = 5
 REOPEN_EVERY = 20
 DAY = 24 * 60 * MINUTE
-_QUEUE = 256
+MOST_WAITING = 500_000
+"""readings and devices that are handed on ahead of what is folded: some 50 MB"""
+_NAP = 0.01
 _LONGEST_WAIT = 0.2
 
 _RETRY_AFTER = 1.0
@@ -76,7 +78,8 @@ class ProcessingService:
         self._state = state
         self._clock = clock
         self._retention = retention or Retention()
-        self._queue: queue.Queue[Committed] = queue.Queue(_QUEUE)
+        self._queue: queue.SimpleQueue[Committed] = queue.SimpleQueue()
+        self._put = self._taken = 0  # readings and devices; each moved by one thread alone
         self._stop = threading.Event()
         self._usual = Usual([area.code for area in city.areas], city.timezone)
         self._restored_to = self._now()
@@ -90,13 +93,11 @@ class ProcessingService:
         self._worst: Worst = {}
 
     def hand_on(self, committed: Committed) -> None:
-        """Take over what ingest has committed; waits while the queue is full."""
-        while not self._stop.is_set():
-            try:
-                self._queue.put(committed, timeout=0.5)
-            except queue.Full:
-                continue
-            return
+        """Take over what ingest has committed; waits while too much of it is not folded yet."""
+        while self._put - self._taken > MOST_WAITING and not self._stop.is_set():
+            time.sleep(_NAP)
+        self._put += committed.size
+        self._queue.put(committed)
 
     def stop(self) -> None:
         """Return from ``run`` soon."""
@@ -254,6 +255,7 @@ class ProcessingService:
             self._absorb(committed, due)
 
     def _absorb(self, committed: Committed, due: int) -> None:
+        self._taken += committed.size
         self.present.absorb(committed, due)
         if committed.marked:  # what was folded has changed
             self._marked += committed.marked

@@ -1,5 +1,6 @@
 """The loop ticks whatever clock, database and flood do, publishes whole ticks, and finds its state again."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
@@ -89,6 +90,24 @@ def kerb(published: Published, area: str = "990101001") -> float | None:
         return None
     value: float | None = document["domains"]["parking"]["indicators"][KERB]["value"]
     return value
+
+
+def test_what_is_handed_on_faster_than_it_is_folded_waits(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processing.service.MOST_WAITING", 3)
+    made = service(database_url, Clock())
+    handed: list[int] = []
+
+    def hand_on() -> None:
+        for number in range(6):
+            made.hand_on(Committed([FREE], BAYS if number == 0 else ()))
+            handed.append(number)
+
+    thread = threading.Thread(target=hand_on)
+    thread.start()
+    wait_until(lambda: len(handed) == 1, "the first, which is more than may wait")
+    with running(made):
+        thread.join(30)
+    assert handed == list(range(6))
 
 
 def test_history_gets_one_row_a_minute(database_url: str, connection: psycopg.Connection) -> None:
