@@ -120,24 +120,39 @@ def _start(stream: Stream, windows: Mapping[str, int], now: int, at_least: int) 
 def _read_since(
     connection: psycopg.Connection, stream: Stream, keys: NDArray[np.int32], since: NDArray[np.int64], before: int
 ) -> Iterator[Batch]:
-    """Readings of each device from its own instant on, up to ``before``."""
-    query = sql.SQL(
-        "unnest({keys}::integer[], {since}::bigint[]) AS k(key, since) CROSS JOIN LATERAL"
-        " (SELECT * FROM {table} AS r WHERE device = k.key AND date_observed BETWEEN {instant} AND {before}"
-        " AND date_observed >= {earliest} AND {good}) AS r"
-    )
-    for first in range(0, len(keys), KEYS_PER_QUERY):
-        part = slice(first, first + KEYS_PER_QUERY)
-        source = query.format(
-            keys=sql.Literal(keys[part].tolist()),
-            since=sql.Literal(since[part].tolist()),
-            table=sql.Identifier(stream.name),
-            instant=instant(sql.SQL("k.since")),
-            before=instant(sql.Literal(before)),
-            earliest=instant(sql.Literal(int(since[part].min()))),  # spares the planner the chunks before
-            good=good(stream),
-        )
-        yield from read_rows(connection, stream, source)
+    """Readings of each device from its own instant on, up to ``before``; earlier ones come along where there are few.
+
+    As for the newest, chunks with fewer readings than there are devices are read as they are, several at once.
+    """
+    chunks = _chunks(connection, stream, before) if len(keys) else []
+    while chunks and (wanted := since < chunks[0][1]).any():
+        keys, since = keys[wanted], since[wanted]
+        few, taken = few_readings([most for _, _, most in chunks], len(keys))
+        for start in range(0, len(keys), KEYS_PER_QUERY):
+            part = slice(start, start + KEYS_PER_QUERY)
+            source = (_FEW if few else _SINCE).format(
+                keys=sql.Literal(keys[part].tolist()),
+                since=sql.Literal(since[part].tolist()),
+                table=sql.Identifier(stream.name),
+                instant=instant(sql.SQL("k.since")),
+                before=instant(sql.Literal(before)),
+                first=instant(sql.Literal(max(chunks[taken - 1][0], int(since[part].min())))),
+                end=instant(sql.Literal(chunks[0][1])),
+                good=good(stream),
+            )
+            yield from read_rows(connection, stream, source)
+        del chunks[:taken]
+
+
+_SINCE = sql.SQL(
+    "unnest({keys}::integer[], {since}::bigint[]) AS k(key, since) CROSS JOIN LATERAL"
+    " (SELECT * FROM {table} AS r WHERE device = k.key AND date_observed BETWEEN {instant} AND {before}"
+    " AND date_observed >= {first} AND date_observed < {end} AND {good}) AS r"
+)
+_FEW = sql.SQL(
+    "{table} AS r WHERE device = ANY({keys}::integer[])"
+    " AND date_observed >= {first} AND date_observed < {end} AND date_observed <= {before} AND {good}"
+)
 
 
 def _read_newest(

@@ -211,6 +211,24 @@ def test_last_words_scattered_over_months_are_all_found(
     assert newest == {d.key: NOW - 86_400 * SECOND * (1 + d.key % 30) for d in devices}
 
 
+@pytest.mark.parametrize("smallest", [restore.SMALLEST_ROW, 1])
+def test_readings_of_devices_that_seldom_report_all_come_back(
+    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, smallest: int
+) -> None:
+    """From chunks that are read whole, and (a row is said to take one byte, so many may be there) device by device."""
+    monkeypatch.setattr(restore, "SMALLEST_ROW", smallest)
+    devices = [device(n, "parking_bay", reportingInterval=86_400 * (1 + n % 9)) for n in range(1, 401)]
+    rows = [
+        (d.key, observed(-86_400 * day - d.key, status="free")) for d in devices for day in range(1, 30, 1 + d.key % 9)
+    ]
+    store(connection, "parking_bay", rows)
+    batches = list(read_horizon(connection, kinds()["parking_bay"], devices, stream_windows(INDICATORS), NOW))
+    came = {reading for one in batches for reading in zip(one.device.tolist(), one.time.tolist(), strict=True)}
+    sent = {(key, NOW - (86_400 * day + key) * SECOND) for key in range(1, 401) for day in range(1, 30, 1 + key % 9)}
+    counting = {(key, time) for key, time in sent if NOW - time <= 3 * 86_400 * SECOND * (1 + key % 9)}
+    assert counting <= came <= sent
+
+
 @pytest.mark.parametrize(
     ("chunks", "devices", "said"),
     [
