@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 
 import orjson
 import psycopg
@@ -96,7 +97,8 @@ class Intake:
         self._announce(registration.devices)
         replayed = frozenset(d.reject_id for d in registration.done if d.reject_id is not None)
         ahead = self._ahead.claim(deliveries)
-        decoded = self._decode(live, ahead.decoded if ahead is not None and len(live) == len(deliveries) else None)
+        as_they_came = len(live) == len(deliveries) and all(map(is_, live, deliveries))  # none left out, none replayed
+        decoded = self._decode(live, ahead.decoded if ahead is not None and as_they_came else None)
         self._ahead.start(upcoming)
         ready = ahead.ready if ahead is not None else {}
         written = self._write(live, decoded, registration.rejections, replayed, doubt, spooled, ready)
