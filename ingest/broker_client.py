@@ -3,7 +3,8 @@
 paho reads every packet with a ``select`` and one ``recv`` per header byte, builds three objects a message, and sends
 every ack with a system call of its own. Here up to 64 KiB are read at once and PUBLISH packets are taken apart in
 place; every other packet goes to paho's own handlers, and so do connecting, keeping alive, reconnecting and sending.
-The overridden names are private in paho 2.2: ``_packet_read``, ``_packet_handle``, ``_packet_queue``, ``_in_packet``.
+These names are private in paho 2.2: ``_packet_read``, ``_packet_handle``, ``_packet_queue``, ``_packet_write``,
+``_in_packet``, ``_check_keepalive``, ``_ping_t``, ``_last_bytes_received``, ``_msgtime_mutex``.
 """
 
 import contextlib
@@ -63,6 +64,18 @@ class BrokerClient(mqtt.Client):
         if packets:
             whole = memoryview(b"".join(packets))  # what a write leaves over is then cut off without a copy
             self._packet_queue(_PUBLISH_RETAINED[0], whole, 0, 0, mqtt.MQTTMessageInfo(0))  # type: ignore[arg-type] # a view is sent like bytes
+
+    def breathe(self) -> bool:
+        """For ``receive`` while it has no room: send what is queued, and let the broker hear that the client is there.
+
+        That nothing is read meanwhile, not even an answer to a ping, is no fault of the broker's. Returns whether the
+        connection still takes what is sent.
+        """
+        with self._msgtime_mutex:
+            self._last_bytes_received = time.monotonic()
+        self._ping_t = 0.0
+        self._check_keepalive()
+        return self._packet_write() in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN)
 
     def _packet_read(self) -> MQTTErrorCode:
         """Read what there is, and handle all complete packets of it."""

@@ -251,6 +251,8 @@ class Subscriber:
         )
         self._bytes_in += len(payload)
         while self._is_full() and not self._stopping:  # the window is no limit to QoS 0 nor to bytes: TCP is
+            if self.state.connected and not self._client.breathe():
+                self._lost()  # what was published now would only take memory
             time.sleep(0.005)
 
     def _text(self, topic: bytes) -> str:

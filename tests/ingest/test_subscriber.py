@@ -1,6 +1,7 @@
 """The pipeline's connection to a real broker: nothing is acknowledged that was not meant to be, nothing is lost."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -170,6 +171,24 @@ def test_stopping_does_not_wait_for_a_reader_that_is_gone(
             device.publish(f"{room}/a", b"x" * 1000)
         eventually(lambda: subscriber.waiting > 5, "the queue is full")
         assert subscriber.waiting < 20
+
+
+def test_while_it_can_take_no_more_it_still_sends_and_keeps_its_connection(
+    broker_url: str, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES_WAITING", 5_000)
+    monkeypatch.setattr(module, "KEEPALIVE", 1)
+    with subscribed(broker_url, room) as subscriber, mqtt_client(broker_url) as device:
+        device.subscribe(f"vitals/{room}")
+        for number in range(20):
+            device.publish(f"{room}/a", b"%d" % number + b" " * 900)
+        eventually(lambda: subscriber.waiting > 5, "the queue is full")
+        subscriber.publish_retained([(f"vitals/{room}", b"{}")])
+        eventually(lambda: bool(device.received), "what is published meanwhile")
+        time.sleep(4)  # the broker waits one keep-alive and a half
+        assert subscriber.waiting < 20
+        assert [int(payload) for payload in payloads(take(subscriber, 20))] == list(range(20))
+        assert subscriber.state.connections == 1
 
 
 def test_it_connects_when_the_broker_comes_and_again_after_its_restart(
