@@ -1,17 +1,20 @@
 """What was decoded ahead of time is used for these very deliveries and for no others."""
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 
 import pytest
 from ingest_material import NOW, STREET, TOPICS, bay, delivery, ledger, micros, registry, state, store_fleet
 
 from ingest import look_ahead
-from ingest.batch import Delivery
+from ingest.batch import Decoded, Delivery
 from ingest.database import connect
 from ingest.database_link import DatabaseLink
 from ingest.frontier import Frontier
 from ingest.intake import Committed, Intake
 from ingest.registrar import Registrar
+from ingest.registry import Registry
 
 
 @pytest.fixture
@@ -67,3 +70,29 @@ def test_a_reject_put_through_again_does_not_take_the_place_of_what_the_broker_h
     intake.take_in(take)
     assert link.do(ledger) == {"parking_bay": (2, 0, 0)}
     assert sorted(stored(committed)) == [1, 2]
+
+
+def test_a_refused_take_is_decoded_again_when_what_runs_ahead_is_done(
+    intake: Intake, link: DatabaseLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decoder remembers whom topics speak for: two threads in it at once could mix that up."""
+    link.do(lambda c: c.execute("ALTER TABLE parking_bay ADD CHECK (status <> 'closed')"))
+    decode, inside, together = intake._decoder.decode, threading.Lock(), []
+
+    def decode_slowly(deliveries: Sequence[Delivery], known: Registry) -> Decoded:
+        alone = inside.acquire(blocking=False)
+        together.append(not alone)
+        try:
+            time.sleep(0.0 if threading.current_thread() is threading.main_thread() else 1.0)
+            return decode(deliveries, known)
+        finally:
+            if alone:
+                inside.release()
+
+    monkeypatch.setattr(intake._decoder, "decode", decode_slowly)
+    refused = tuple(bay(state(status, n, seq=n), mid=n, qos=1) for n, status in enumerate(("closed", "free"), start=1))
+    following = (bay(state("free", 3, seq=3), mid=3, qos=1),)
+    intake.take_in(refused, upcoming=following)
+    intake.take_in(following)
+    assert not any(together)
+    assert link.do(ledger) == {"parking_bay": (2, 0, 1)}
