@@ -165,6 +165,7 @@ class Intake:
             return self._commit(take, write)
         except REFUSALS as error:
             log.error("the database refused a take that validation let pass: %s", error)
+        self._ahead.finish()  # it is decoded again below, part by part
 
         def part(some: Sequence[Delivery]) -> Take:
             theirs = {id(delivery) for delivery in some}

@@ -5,7 +5,7 @@ take's turn comes; otherwise the take is decoded again.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Thread
 
@@ -55,6 +55,11 @@ class LookAhead:
         prepared, self._prepared = self._prepared.result(), None
         expected, self._deliveries = self._deliveries, ()
         return prepared if expected is deliveries and self._changes == self._registry.changes else None
+
+    def finish(self) -> None:
+        """Wait for what was begun; it can still be claimed. The decoder is the caller's alone until the next start."""
+        if self._prepared is not None:
+            wait([self._prepared])
 
     def _prepare(self, deliveries: Sequence[Delivery]) -> "Prepared":
         decoded = self._decoder.decode(deliveries, self._registry)
