@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from deploy.heap import share_one_heap
 from deploy.settings import Settings
 from devices.city import load_city
 from devices.kinds import kinds
@@ -134,6 +135,7 @@ class Pipeline:
 
 def run_pipeline(settings: Settings) -> int:
     """Run the pipeline until SIGTERM or SIGINT; returns the exit code."""
+    share_one_heap()
     pipeline = Pipeline(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: pipeline.stop())

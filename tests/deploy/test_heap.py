@@ -1,0 +1,39 @@
+"""Threads of the pipeline share one heap."""
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAPS = """
+import ctypes, sys, threading
+from deploy.heap import share_one_heap
+if sys.argv[1] == "shared":
+    share_one_heap()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+kept = threading.Barrier(9)
+def allocate():
+    libc.malloc(100)
+    kept.wait(30)
+    kept.wait(30)
+for _ in range(8):
+    threading.Thread(target=allocate).start()
+kept.wait(30)
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+kept.wait(30)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has other heaps")
+def test_threads_share_one_heap() -> None:
+    root, heaps = Path(__file__).parents[2], []
+    for how in ("shared", "apart"):
+        command = [sys.executable, "-c", HEAPS, how]
+        told = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+        heaps.append(told.stdout.count("<heap nr="))
+    assert heaps[0] == 1
+    assert heaps[1] > 1
