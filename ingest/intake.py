@@ -1,6 +1,7 @@
 """One piece of ingest's work against the database: register, decode, commit; tried once, safe to try again."""
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import is_
@@ -40,6 +41,8 @@ class Committed:
     """PostgreSQL's id of the transaction that holds the readings"""
     marked: list[tuple[int, int]] = field(default_factory=list)
     """spans (µs, ends included) whose readings were marked bad or unmarked"""
+    notes: Sequence[int] = ()
+    """ids of notes on minutes that may have been settled without these readings"""
 
     @property
     def size(self) -> int:
@@ -196,6 +199,7 @@ class Intake:
             repeats_likely=from_spool or any(d.redelivered for d in deliveries),
             repeating=self._repeating,
             frontier=self._frontier,
+            clock=time.time,
         )
 
     def _commit(self, take: Take, how: Callable[[psycopg.Connection, Take], Written]) -> Written:
@@ -212,8 +216,8 @@ class Intake:
         for batch in written.batches:
             self._frontier.advance(batch)
         batches = list(written.batches) + refused(written.rejections, self._registry)
-        if batches:
-            self._hand_on(Committed(batches, transaction=written.transaction))
+        if batches or written.notes:
+            self._hand_on(Committed(batches, transaction=written.transaction, notes=written.notes))
 
     def _refusal(self, delivery: Delivery, error: psycopg.Error) -> Rejection:
         """The rejection of the one message that the database does not take."""

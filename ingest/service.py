@@ -132,7 +132,7 @@ class IngestService:
         effects: list[Effect] = []
         if not self.protocol.has_room and not busy:
             self._stop.wait(0.1)
-        while self.protocol.has_room:
+        while self.protocol.has_room and not self._stop.is_set():
             deliveries = self._subscriber.take(_MOST_TAKEN, timeout=0.0 if busy or effects else 0.1)
             if not deliveries:
                 break

@@ -1,7 +1,7 @@
 """Write a decoded take in one transaction: readings, rejects and the ledger, or nothing at all."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from ingest.numbering import Numbers
 from ingest.reading_store import Outcome, known_values, store_readings, store_trusting
 from ingest.redelivery import in_question, rows_not_refused, without_refused
 from ingest.rejects import insert_rejections, keep_refused, refused_before, resolve
+from ingest.reopened_store import note_late
 from ingest.spool_marks import SpoolMark, move_spool
 from ingest.watermark_store import Standing, move_watermarks
 
@@ -43,6 +44,8 @@ class Written:
     """streams of which readings came that were stored already, alike or in conflict"""
     watermarks: Sequence[Standing] = ()
     """where the watermarks of numbered readings stand, of those devices that asked"""
+    notes: Sequence[int] = ()
+    """ids of notes on minutes that may have been settled without some of this"""
 
     def joined(self, other: "Written") -> "Written":
         """What this and another transaction hold together."""
@@ -56,6 +59,7 @@ class Written:
             max(self.accounted, other.accounted),
             self.repeated | other.repeated,
             [*self.watermarks, *other.watermarks],
+            [*self.notes, *other.notes],
         )
 
 
@@ -89,6 +93,8 @@ class Take:
     """tells which readings may be: they are looked for first"""
     ready: Ready = field(default_factory=dict)
     """batches that were laid out ahead of time"""
+    clock: Callable[[], float] | None = None
+    """seconds since 1970: what comes for minutes that may be settled is noted; None = nobody settles minutes by it"""
 
 
 @dataclass
@@ -158,6 +164,7 @@ def _write(connection: psycopg.Connection, take: Take, *, trusting: bool) -> Wri
             accounted=row[1],
             repeated=frozenset(account.repeated),
             watermarks=watermarks,
+            notes=note_late(connection, stored, kept, take.clock),
         )
         if take.spooled is not None:
             move_spool(connection, take.spooled)

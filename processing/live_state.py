@@ -6,7 +6,7 @@ much is stored, a start begins with a state that knows the last minutes only; th
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 
@@ -14,6 +14,8 @@ from devices.kinds import kinds
 from ingest.batch import Batch
 from ingest.device_store import load_devices, load_past
 from ingest.intake import Committed
+from ingest.reopened import Note
+from ingest.reopened_store import load_notes
 from processing.baseline_store import prepare
 from processing.engine import Engine, Snapshot
 from processing.marks import Marks
@@ -55,6 +57,10 @@ class LiveState:
     """that were restored"""
     partial: bool = False
     """only the last minutes are known: what looks back further is withheld, and nothing is settled"""
+    noted: list[Note] = field(default_factory=list)
+    """notes that were there at the restore: what they tell of is held, but minutes settled before may lack it"""
+    notes: list[int] = field(default_factory=list)
+    """ids of notes that came with what was taken in since ``reopened`` was last asked"""
 
     @classmethod
     def empty(cls, make: MakeEngine, policy: Policy, now: int) -> "LiveState":
@@ -70,6 +76,8 @@ class LiveState:
             settler.register(new, changed)
         if committed.transaction and self.seen.shows(committed.transaction):
             return
+        if not self.partial:
+            self.notes += committed.notes
         for batch in map(self.marks.good, committed.batches):
             if len(batch):
                 self.fold(batch, due)
@@ -100,12 +108,27 @@ class LiveState:
         self.outgoing = None
         return _settled(self.settler, minute, policy)
 
+    def take_noted(self) -> list[Note]:
+        """The notes that were there at the restore; tells them once."""
+        noted, self.noted = self.noted, []
+        return noted
+
+    def reopened(self) -> tuple[int | None, list[int]]:
+        """The earliest instant (µs) of what came after its minute was settled, None = nothing did; and the notes on all
+        that was taken in. Of both, what is new since this was last asked."""
+        notes, self.notes = self.notes, []
+        return self.settler.reopened(), notes
+
     def succeed(self, before: "LiveState") -> None:
         """Go on where another state stands; it still settles the minutes of its own policy."""
         while self.settler.settled < before.settler.settled:
             self.settler.settle(self.settler.settled + MINUTE)
         self.settler.late += before.settler.late
         self.settler.late_by_stream += before.settler.late_by_stream
+        late_from, self.notes = before.reopened()  # it was told of all that this one was
+        if late_from is not None:
+            self.settler.reopen(late_from)
+        self.noted = before.take_noted()
         self.outgoing = before.settler
 
     @property
@@ -141,6 +164,7 @@ def restored_state(
             settler=Settler(make(policy), settled),
             marks=Marks.load(connection),
             seen=seen,
+            noted=load_notes(connection),
         )
         if not same_measures(before.indicators, policy.indicators):
             state.outgoing = Settler(make(before), settled)

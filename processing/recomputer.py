@@ -1,4 +1,8 @@
-"""Recompute settled minutes beside the ticks, in a thread of its own, and write what changed as new revisions."""
+"""Recompute settled minutes beside the ticks, in a thread of its own, and write what changed as new revisions.
+
+What is to be recomputed is in memory; where it comes from late readings or marks, notes in the database tell the next
+process of it (``ingest/reopened_store``). They are dropped when their minutes are written.
+"""
 
 import logging
 import threading
@@ -9,6 +13,7 @@ from functools import partial
 import psycopg
 
 from ingest.database import connect
+from ingest.reopened_store import drop_notes
 from processing.documents import Documents
 from processing.engine import Engine, Snapshot
 from processing.policy import Policy
@@ -39,6 +44,8 @@ class Recomputer:
         self._documents = documents
         self._by_policy = spans
         self._spans: list[tuple[int, int]] = []
+        self._notes: dict[int, tuple[int, int]] = {}  # ids, and the minutes that each waits for
+        self._needless: list[int] = []
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="recompute", daemon=True)
@@ -55,35 +62,63 @@ class Recomputer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread after the minute in hand; what is left is found missing at the next start."""
+        """End the thread after the minute in hand. The next start finds what is left: minutes without a final value by
+        themselves, those that late readings or marks touched by their notes."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         self._thread.join(_PAUSE)
 
-    def request(self, first: int, last: int) -> None:
-        """Have the minutes from ``first`` to ``last`` (µs) recomputed."""
+    def request(self, first: int, last: int, notes: Sequence[int] = ()) -> None:
+        """Have the minutes from ``first`` to ``last`` (µs) recomputed, and then the ``notes`` (ids) dropped.
+
+        What the notes tell of must be part of every minute that is settled from now on.
+        """
         with self._changed:
             self._spans = merged([*self._spans, (first, last)])
+            self._notes |= dict.fromkeys(notes, (first, last))
+            self._changed.notify_all()
+
+    def carries(self, note: int) -> bool:
+        """Whether the minutes of a note are being recomputed, or wait for it."""
+        with self._changed:
+            return note in self._notes
+
+    def forget(self, notes: Sequence[int]) -> None:
+        """Have notes (ids) dropped that no minute waits for."""
+        with self._changed:
+            self._needless += [note for note in notes if note not in self._notes]
             self._changed.notify_all()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._spans or self._stopping)
+                self._changed.wait_for(lambda: self._spans or self._needless or self._stopping)
                 if self._stopping:
                     return
-                span = self._spans.pop(0)
+                span = self._spans.pop(0) if self._spans else None
             try:
-                self._recompute(*span)
+                if self._needless:
+                    self._drop_needless()
+                if span is not None:
+                    self._recompute(*span)
             except psycopg.Error as error:
-                log.warning("recomputing waits for the database: %s", str(error).splitlines()[0])
-                self.request(*span)
+                log.warning("recomputing waits for the database: %s", (str(error).splitlines() or [repr(error)])[0])
+                if span is not None:
+                    self.request(*span)
                 with self._changed:
                     self._changed.wait_for(lambda: self._stopping, _PAUSE)
 
+    def _drop_needless(self) -> None:
+        with connect(self._database_url, application="cityvitals recompute") as connection:
+            needless = list(self._needless)
+            drop_notes(connection, needless)
+        del self._needless[: len(needless)]  # others only add behind them
+
     def _recompute(self, first: int, last: int) -> None:
         revised = 0
+        with self._changed:  # those that come meanwhile wait for minutes that are still to be done
+            notes = [note for note, (start, end) in self._notes.items() if first <= start and end <= last]
         with connect(self._database_url, application="cityvitals recompute") as connection:
             connection.autocommit = True  # baselines that are fixed on the way are nobody's to wait for
             writer = connect(self._database_url, application="cityvitals recompute")
@@ -97,6 +132,10 @@ class Recomputer:
                     time.sleep(_NAP)  # the ticks come first
                 settled = max(last, newest_final_minute(writer) or last)
                 make_rollups(writer, minute.areas, minute.zone, first, last, settled)
+                drop_notes(writer, notes)
+        with self._changed:
+            for note in notes:
+                del self._notes[note]
         self.revisions += revised
         log.info("recomputed %d minutes, %d values were revised", (last - first) // MINUTE + 1, revised)
 

@@ -83,7 +83,6 @@ class ProcessingService:
         self._stop = threading.Event()
         self._usual = Usual([area.code for area in city.areas], city.timezone)
         self._restored_to = self._now()
-        self._marked: list[tuple[int, int]] = []
         self.present = Present(database_url, self._new_engine, self._keeper, self._restored_to, self._renew)
         self._documents = Documents(city, self.engine)
         self._history = HistoryWriter(database_url)
@@ -148,8 +147,6 @@ class ProcessingService:
                 log.warning("waiting for the database: %s", str(error).splitlines()[0])
                 self._stop.wait(_RETRY_AFTER)
         self._make_up()
-        while self._marked:
-            self._reopen(*self._marked.pop())
         return next_tick(self._restored_to // TICK * TICK, self._now())
 
     def tick(self, at: int) -> None:
@@ -200,24 +197,30 @@ class ProcessingService:
             snapshot = self.present.live.settle(minute, self.present.timeline.at(minute))
             self._history.put(self._documents.history(snapshot, "final"))
         if at // TICK % REOPEN_EVERY == 0:
-            settler = self.present.live.settler
-            late_from = settler.reopened()
+            late_from, notes = self.present.live.reopened()
             if late_from is not None:
-                self._reopen(late_from, settler.settled)
+                self._reopen(late_from, self.present.live.settler.settled, notes)
+            else:  # all of it came in time
+                self._recomputer.forget(notes)
 
-    def _reopen(self, first: int, last: int) -> None:
+    def _reopen(self, first: int, last: int, notes: Sequence[int] = ()) -> None:
         """Have the settled minutes recomputed that depend on what was observed from ``first`` to ``last`` (µs).
 
-        Minutes whose readings are gone by retention keep the values they have.
+        Minutes whose readings are gone by retention keep the values they have. ``notes`` (ids) have done their work then.
         """
         reach = longest_window(self.engine)
         whole_from = self._retention.whole_from(self._now(), reach)
         span = touched_minutes(max(first, whole_from or first), last, reach, self.present.live.settler.settled)
         if span is not None:
-            self._recomputer.request(*span)
+            self._recomputer.request(*span, notes)
+        else:
+            self._recomputer.forget(notes)
 
     def _make_up(self) -> None:
-        """Have the minutes made that passed while nobody settled any."""
+        """Have the minutes made that passed while nobody settled any, and those revised that a restore found noted."""
+        for note in self.present.live.take_noted():
+            if not self._recomputer.carries(note.id):
+                self._reopen(note.since, note.until, [note.id])
         span = self.present.take_missing()
         if span is not None:
             self._recomputer.request(*span)
@@ -257,6 +260,5 @@ class ProcessingService:
     def _absorb(self, committed: Committed, due: int) -> None:
         self._taken += committed.size
         self.present.absorb(committed, due)
-        if committed.marked:  # what was folded has changed
-            self._marked += committed.marked
+        if committed.marked:  # what was folded has changed; which minutes it touches is noted with the mark
             self.restored.clear()

@@ -66,7 +66,7 @@ class Settler:
         for told in self.engine.register(device for device in (*fresh, *altered) if device.since <= self.settled):
             for device in told:
                 if device.since:
-                    self._reopen(device.since)
+                    self.reopen(device.since)
 
     def restore(self, batch: Batch) -> None:
         """Take in what was stored before: what was observed up to ``settled`` is no news, and not late."""
@@ -82,9 +82,10 @@ class Settler:
         if settled is not None and len(settled):
             self.engine.fold(settled)
             self.late += len(settled)
-            self._reopen(int(settled.time.min()))
+            self.reopen(int(settled.time.min()))
 
-    def _reopen(self, since: int) -> None:
+    def reopen(self, since: int) -> None:
+        """What was observed at ``since`` (µs) came after its minute was settled."""
         self._late_from = since if self._late_from is None else min(self._late_from, since)
 
     def due(self, now: int) -> int | None:

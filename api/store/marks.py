@@ -41,13 +41,19 @@ async def one(database: Database, mark: int) -> DictRow | None:
 async def put(
     database: Database, key: int, streams: Sequence[str], first: datetime, last: datetime, reason: str, by: str
 ) -> list[int]:
-    """Mark what a device (registry key) observed on each stream from ``first`` to ``last``; returns the marks' ids."""
+    """Mark what a device (registry key) observed on each stream from ``first`` to ``last``; returns the marks' ids.
+
+    What is to be recomputed is noted with them.
+    """
 
     async def work(connection: Connection) -> list[DictRow]:
         return await fetch(
             connection,
-            'INSERT INTO marks (device, stream, "from", "to", reason, marked_by)'
-            " SELECT %s, stream, %s, %s, %s, %s FROM unnest(%s::text[]) AS stream RETURNING id",
+            'WITH marked AS (INSERT INTO marks (device, stream, "from", "to", reason, marked_by)'
+            " SELECT %s, stream, %s, %s, %s, %s FROM unnest(%s::text[]) AS stream"
+            ' RETURNING id, "from", "to"), noted AS (INSERT INTO reopened (since, until)'
+            ' SELECT DISTINCT "from", "to" FROM marked)'
+            " SELECT id FROM marked ORDER BY id",
             [key, first, last, reason, by, list(streams)],
         )
 
@@ -55,9 +61,12 @@ async def put(
 
 
 async def lift(database: Database, mark: int, by: str) -> bool:
-    """Lift a mark; False when it was not in force."""
+    """Lift a mark, and note what is to be recomputed; False when it was not in force."""
     row = await database.row(
-        "UPDATE marks SET unmarked_at = now(), unmarked_by = %s WHERE id = %s AND unmarked_at IS NULL RETURNING id",
+        "WITH lifted AS (UPDATE marks SET unmarked_at = now(), unmarked_by = %s"
+        ' WHERE id = %s AND unmarked_at IS NULL RETURNING id, "from", "to"),'
+        ' noted AS (INSERT INTO reopened (since, until) SELECT "from", "to" FROM lifted)'
+        " SELECT id FROM lifted",
         [by, mark],
     )
     return row is not None

@@ -15,7 +15,7 @@ from devices.city import City
 from devices.kinds import streams
 from devices.publisher import Publisher
 
-TABLES = ", ".join(["devices", "marks", "ledger", "rejects", "vital_minutes", "policies", *streams()])
+TABLES = ", ".join(["devices", "marks", "reopened", "ledger", "rejects", "vital_minutes", "policies", *streams()])
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 import httpx
+import psycopg
 import pytest
 
 from api import models
@@ -34,6 +35,17 @@ def test_a_mark_says_who_when_and_why_and_can_be_lifted(client: httpx.Client, hu
 def test_without_a_stream_all_streams_of_the_kind_are_marked(client: httpx.Client, hut: str) -> None:
     client.post(f"/v1/devices/{hut}/marks", json={**SPAN, **WHY})
     assert {mark.stream for mark in listed(client)} == {"garbage_hut", "garbage_hut_illegal_dumping"}
+
+
+def test_marking_and_lifting_note_what_is_to_be_recomputed(client: httpx.Client, hut: str, database_url: str) -> None:
+    client.post(f"/v1/devices/{hut}/marks", json={**SPAN, **WHY})
+    one, other = listed(client)
+    for _ in range(2):  # the second time nothing changes
+        client.post(f"/v1/marks/{one.id}/lift", json={"by": "chief"})
+    with psycopg.connect(database_url) as connection:
+        noted = connection.execute("SELECT since, until FROM reopened").fetchall()
+        (marked,) = connection.execute('SELECT "from", "to" FROM marks WHERE id = %s', [other.id]).fetchall()
+    assert noted == [marked] * 2
 
 
 @pytest.mark.parametrize(
