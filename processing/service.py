@@ -206,7 +206,7 @@ class ProcessingService:
     def _reopen(self, first: int, last: int, notes: Sequence[int] = ()) -> None:
         """Have the settled minutes recomputed that depend on what was observed from ``first`` to ``last`` (µs).
 
-        Minutes whose readings are gone by retention keep the values they have. ``notes`` (ids) have done their work then.
+        Minutes whose readings are gone by retention keep the values they have. ``notes`` (ids) are done with it.
         """
         reach = longest_window(self.engine)
         whole_from = self._retention.whole_from(self._now(), reach)
