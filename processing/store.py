@@ -43,7 +43,7 @@ def write_history(connection: psycopg.Connection, minute: Minute) -> int:
     A provisional minute is the first word on it and leaves alone what is there. A final one confirms the newest
     revision where it says the same, and else becomes a revision of its own.
     """
-    # Committed by itself: of two that make it, one would wait for the other's, and that one for its chunk's reference.
+    # Committed before: two that make it in longer transactions, one with a new chunk that refers to it, deadlock.
     legend = legend_of(connection, minute.areas)
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [minute.at])  # two may recompute the same minute

@@ -23,6 +23,7 @@ from deploy.embedded import broker, database
 from deploy.embedded.server import running
 from devices.topics import Topics
 from ingest.database import connect, migrate
+from ingest.reopened_store import load_notes
 
 START = datetime.now(UTC) - timedelta(hours=1)
 
@@ -77,6 +78,20 @@ def test_a_birth_and_a_reading_are_committed_and_handed_on(
     eventually(lambda: ingest.readings == 1, "handed on")
     assert ingest.devices == ["bay-17"]
     eventually(lambda: ingest.service.pending == 0, "nothing pending")
+
+
+def test_late_readings_are_handed_on_with_the_note_that_was_committed_with_them(
+    ingest: Ingest, device: MqttClient, topics: Topics, connection: psycopg.Connection
+) -> None:
+    born(device, topics, "bay-18")
+    device.publish(
+        topics.telemetry("parking_bay", "bay-18"), {**state(), "dateObserved": datetime.now(UTC).isoformat()}
+    )
+    eventually(lambda: ingest.readings == 1, "a punctual one is handed on")
+    assert load_notes(connection) == []
+    device.publish(topics.telemetry("parking_bay", "bay-18"), state())
+    eventually(lambda: ingest.readings == 2, "one of an hour ago is handed on")
+    assert [committed.notes for committed in ingest.committed if committed.notes] == [(load_notes(connection)[0].id,)]
 
 
 def test_a_pack_with_seven_flaws_keeps_its_ninety_three_good_readings(
