@@ -37,12 +37,15 @@ class Recomputer:
         new_engine: Callable[[Policy], Engine],
         documents: Documents,
         spans: Callable[[int, int], Sequence[tuple[int, int, Policy]]],
+        unwritten: Callable[[], int] = lambda: 0,
     ) -> None:
-        """``spans`` splits minutes (µs, ends included) by the policy that was in force."""
+        """``spans`` splits minutes (µs, ends included) by the policy that was in force; ``unwritten``: how many settled
+        minutes wait to be written, which must not come after their own revision."""
         self._database_url = database_url
         self._new_engine = new_engine
         self._documents = documents
         self._by_policy = spans
+        self._unwritten = unwritten
         self._spans: list[tuple[int, int]] = []
         self._notes: dict[int, tuple[int, int]] = {}  # ids, and the minutes that each waits for
         self._needless: list[int] = []
@@ -100,7 +103,7 @@ class Recomputer:
             try:
                 if self._needless:
                     self._drop_needless()
-                if span is not None:
+                if span is not None and self._may_begin():
                     self._recompute(*span)
             except psycopg.Error as error:
                 log.warning("recomputing waits for the database: %s", (str(error).splitlines() or [repr(error)])[0])
@@ -108,6 +111,12 @@ class Recomputer:
                     self.request(*span)
                 with self._changed:
                     self._changed.wait_for(lambda: self._stopping, _PAUSE)
+
+    def _may_begin(self) -> bool:
+        """Once all that was settled before is written; False when it is time to stop."""
+        while self._unwritten() and not self._stopping:
+            time.sleep(_NAP)
+        return not self._stopping
 
     def _drop_needless(self) -> None:
         with connect(self._database_url, application="cityvitals recompute") as connection:

@@ -86,7 +86,13 @@ class ProcessingService:
         self.present = Present(database_url, self._new_engine, self._keeper, self._restored_to, self._renew)
         self._documents = Documents(city, self.engine)
         self._history = HistoryWriter(database_url)
-        self._recomputer = Recomputer(database_url, self._new_engine, self._documents, self.present.timeline.spans)
+        self._recomputer = Recomputer(
+            database_url,
+            self._new_engine,
+            self._documents,
+            self.present.timeline.spans,
+            lambda: self._history.waiting,
+        )
         self._forecaster = Forecaster(database_url, self._usual, lambda: self.present.policy.indicators)
         self._alarms = AlarmBook()
         self._worst: Worst = {}

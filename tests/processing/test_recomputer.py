@@ -20,6 +20,7 @@ from ingest.reopened_store import load_notes
 from ingest.retention import DAY, Retention
 from ingest.writer import Take, write
 from processing.documents import Documents
+from processing.history import HistoryWriter
 from processing.policy import SHIPPED, Policy
 from processing.recompute import recompute
 from processing.recomputer import Recomputer
@@ -142,6 +143,43 @@ def test_a_running_service_drops_the_notes_of_what_it_has_recomputed(
     made._recomputer.stop()
     assert values(connection)[1] == 2 / 3
     assert differing(connection, made) == 0
+
+
+def test_a_mark_revises_minutes_of_a_running_service(database_url: str, connection: psycopg.Connection) -> None:
+    settled(connection, database_url)
+    with running(service(database_url, Clock(NOW / 1e6 + (SETTLED + 1) * 60), Published())) as made:
+        asyncio.run(mark(database_url))
+        made.hand_on(Committed(marked=[(NOW - MINUTE, NOW + SETTLED * MINUTE)]))
+        wait_until(lambda: load_notes(connection) == [], "the note is worked off")
+        assert values(connection) == {0: 0.0, 1: 0.0, 2: 0.0, 3: 0.0}
+        assert differing(connection, made) == 0
+
+
+def test_a_revision_is_not_written_before_what_it_revises(
+    database_url: str, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def waiting(history: HistoryWriter) -> int:
+        looks.append(len(history._waiting))
+        return looks[-1]
+
+    monkeypatch.setattr(HistoryWriter, "waiting", property(waiting))
+    made = settled(connection, database_url)
+    minute = made._documents.history(made.present.live.settle(NOW + SETTLED * MINUTE, SHIPPED), "final")
+    made._history.put(minute)
+    late = batch("parking_bay", [(3, observed(100, status="occupied"))])
+    made._absorb(stored(connection, late, 6 * MINUTE), NOW + 6 * MINUTE)
+    ticks(made)
+    made._recomputer.start()
+    wait_until(lambda: looks.count(1) > 2, "the recomputation waits for the minute")
+    made._history.start()
+    wait_until(lambda: load_notes(connection) == [], "the note is worked off")
+    made._recomputer.stop()
+    made._history.stop()
+    ((_, known),) = read_minutes(connection, AREAS, minute.at, minute.at, [KERB])
+    assert known[KERB].said.value[FIRST] == 2 / 3
+    assert known[KERB].revision[FIRST] == 1
 
 
 def test_notes_of_what_came_just_in_time_are_dropped_and_nothing_is_recomputed(
