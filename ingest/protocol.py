@@ -27,6 +27,8 @@ IDLE_PROBE = 2.0
 MOST_BYTES = 8 * 1024 * 1024
 """payload that one piece of work holds, one delivery excepted; as much may wait"""
 _MOST_WAITING = 20_000
+_WORTH_WHILE = 4
+"""part of a full piece of work that is settled on ahead of time"""
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,12 @@ class Protocol:
         return self.waiting < _MOST_WAITING and self._waiting_bytes < MOST_BYTES
 
     def upcoming(self) -> tuple[Delivery, ...]:
-        """What the next ``Commit`` or ``Spool`` will hold unless an earlier one has to be tried again."""
-        self._upcoming = self._upcoming or self._cut_off()
+        """What the next ``Commit`` or ``Spool`` will hold unless an earlier one has to be tried again; nothing where
+        little waits, since more will have come by then and one transaction serves all of it."""
+        if not self._upcoming and (
+            len(self._waiting) * _WORTH_WHILE >= self._most or self._waiting_bytes * _WORTH_WHILE >= MOST_BYTES
+        ):
+            self._upcoming = self._cut_off()
         return self._upcoming
 
     def delivered(self, deliveries: Sequence[Delivery], now: float) -> list[Effect]:
@@ -211,7 +217,7 @@ class Protocol:
         return Spool(next(self._takes), self._pick()) if self.waiting else None
 
     def _pick(self) -> tuple[Delivery, ...]:
-        picked, self._upcoming = self.upcoming(), ()
+        picked, self._upcoming = self._upcoming or self._cut_off(), ()
         return picked
 
     def _cut_off(self) -> tuple[Delivery, ...]:

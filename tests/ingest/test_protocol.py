@@ -72,6 +72,19 @@ def test_there_is_room_for_as_many_bytes_as_one_piece_of_work_holds(monkeypatch:
     assert protocol.waiting == 2
 
 
+def test_what_comes_next_is_settled_on_once_it_is_a_good_part_of_a_full_take() -> None:
+    protocol = Protocol(most=40)
+    protocol.delivered([delivery(0)], now=0)
+    protocol.delivered([delivery(n) for n in range(1, 10)], now=0)
+    assert protocol.upcoming() == ()
+    protocol.delivered([delivery(10)], now=0)
+    assert [d.received for d in protocol.upcoming()] == list(range(1, 11))
+    protocol.delivered([delivery(11)], now=0)
+    commit = protocol.commit_ok(now=0)[-1]
+    assert isinstance(commit, Commit)
+    assert [d.received for d in commit.deliveries] == list(range(1, 11))
+
+
 def test_the_spool_and_live_traffic_take_turns() -> None:
     protocol = Protocol(most=1, spooled=2)
     protocol.connection(1)
