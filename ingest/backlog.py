@@ -46,12 +46,12 @@ class Backlog:
 
     def keep(self, deliveries: tuple[Delivery, ...], doubt: Doubt | None) -> None:
         """Append deliveries durably. Raises SpoolFullError."""
-        self._spool.append(deliveries, in_doubt=doubt.transaction if doubt else 0)
+        self._spool.append(deliveries, in_doubt=doubt.token if doubt else 0)
         if self.counted is not None:
             self.counted += self._intake.count(deliveries)
         self._births_ahead = True
         if doubt:
-            self._doubts[doubt.transaction] = doubt
+            self._doubts[doubt.token] = doubt
 
     def register_ahead(self) -> None:
         """Carry out the births that wait in the spool: readings that arrive now may be of those devices."""
@@ -74,7 +74,7 @@ class Backlog:
         """Commit the oldest part of the spool; returns how many deliveries that were, 0 at its end, and what is new."""
         if self._unanswered is not None:
             moved, move = self._unanswered
-            committed = self._link.do(lambda connection: was_committed(connection, move.transaction))
+            committed = self._link.do(lambda connection: was_committed(connection, move.token))
             self._unanswered = None
             if committed:  # its place in the spool went with it; only processing has not heard of it
                 self._intake.hand_on(move.outcome)
@@ -86,13 +86,13 @@ class Backlog:
             self._spool.forget(behind)
             self.counted = 0
             return 0, None
-        transaction = records[0].in_doubt
+        token = records[0].in_doubt
         alike = _alike(records)
         if len(alike) < len(records):
             records, behind = self._spool.read(Position(mark.segment, mark.offset), len(alike))
-        if transaction and self._link.do(lambda connection: was_committed(connection, transaction)):
+        if token and self._link.do(lambda connection: was_committed(connection, token)):
             self._link.do(lambda connection: move_spool(connection, self._at(behind)))
-            doubt = self._doubts.pop(transaction, None)
+            doubt = self._doubts.pop(token, None)
             written = doubt.outcome if doubt else None
             if written is not None:
                 self._intake.hand_on(written)
@@ -129,7 +129,7 @@ class Backlog:
 
 
 def _alike(records: list[Record]) -> list[Record]:
-    """The first records that share one transaction in doubt, or have none."""
+    """The first records that share one take in doubt, or have none."""
     first = records[0].in_doubt
     end = next((i for i, record in enumerate(records) if record.in_doubt != first), len(records))
     return records[:end]

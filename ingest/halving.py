@@ -28,7 +28,7 @@ def write_halved(connection: psycopg.Connection, take: Take, prepare: Prepare, r
         written = _write(connection, take.deliveries, prepare, refuse)
         if take.spooled is not None:
             move_spool(connection, take.spooled)
-        take.in_doubt = Doubt(written.transaction, written)
+        take.in_doubt = Doubt(written.token, written)
     return written
 
 

@@ -54,7 +54,7 @@ class Spool:
     def append(self, deliveries: Sequence[Delivery], *, in_doubt: int = 0) -> None:
         """Keep deliveries durably: when this returns they survive a power cut.
 
-        ``in_doubt``: the transaction that may have committed them already, 0 = none.
+        ``in_doubt``: the token of the take that may have committed them already, 0 = none.
 
         Raises SpoolFullError, having kept none of them.
         """

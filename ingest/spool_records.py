@@ -1,7 +1,7 @@
 """One spooled delivery as bytes, and back; pure.
 
 record = magic, length of the body, CRC-32 of the body, body
-body   = transaction in doubt, received (µs), sizes, packet id, flags, topic, payload, response topic, correlation
+body   = token of the take in doubt, received (µs), sizes, packet id, flags, topic, payload, response topic, correlation
 
 A record that does not check out is skipped to the next magic that starts a sound one, so that damage costs the records
 it touched and no other.
@@ -23,7 +23,7 @@ LARGEST_BODY = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Record:
-    """A delivery, and the transaction that may have committed it before it was spooled (0 = none)."""
+    """A delivery, and the token of the take that may have committed it before it was spooled (0 = none)."""
 
     in_doubt: int
     delivery: Delivery

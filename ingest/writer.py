@@ -1,5 +1,6 @@
 """Write a decoded take in one transaction: readings, rejects and the ledger, or nothing at all."""
 
+import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
-from psycopg.errors import InvalidParameterValue, UniqueViolation
+from psycopg.errors import UniqueViolation
 
 from ingest.batch import Batch, Decoded, Delivery, Rejection
 from ingest.conflict import refuse_conflicts
@@ -22,6 +23,14 @@ from ingest.spool_marks import SpoolMark, move_spool
 from ingest.watermark_store import Standing, move_watermarks
 
 _ACCOUNTED = "SELECT coalesce(sum(stored + duplicate + rejected), 0)::bigint FROM ledger"
+_CLOSING = (
+    "WITH taken AS (INSERT INTO takes (token) VALUES (%s) RETURNING id),"
+    " gone AS (DELETE FROM takes WHERE id <= (SELECT id FROM taken) - %s)"
+    " SELECT pg_current_xact_id()::text::bigint, coalesce(sum(stored + duplicate + rejected), 0)::bigint,"
+    " pg_advisory_xact_lock(%s) IS NULL FROM ledger"
+)
+_REMEMBERED = 1_000
+"""takes; one in doubt is asked about before many others are committed"""
 _FEW = 100
 """readings that may be looked for in vain"""
 
@@ -38,6 +47,8 @@ class Written:
     rejected: int = 0
     transaction: int = 0
     """PostgreSQL's id of the transaction; of the later one where two are joined"""
+    token: int = 0
+    """the random number by which the database knows the take; of the later one where two are joined"""
     accounted: int = 0
     """what the whole ledger adds up to with this transaction; of the later one where two are joined"""
     repeated: frozenset[str] = frozenset()
@@ -56,6 +67,7 @@ class Written:
             self.duplicate + other.duplicate,
             self.rejected + other.rejected,
             max(self.transaction, other.transaction),
+            other.token,
             max(self.accounted, other.accounted),
             self.repeated | other.repeated,
             [*self.watermarks, *other.watermarks],
@@ -67,7 +79,7 @@ class Written:
 class Doubt:
     """A transaction whose COMMIT was sent but not answered, and what it holds if it was done."""
 
-    transaction: int
+    token: int
     outcome: Written
 
 
@@ -116,7 +128,7 @@ def write(connection: psycopg.Connection, take: Take) -> Written:
     connection, finds out and never stores or counts it twice.
     """
     if take.in_doubt is not None:
-        if was_committed(connection, take.in_doubt.transaction):
+        if was_committed(connection, take.in_doubt.token):
             return take.in_doubt.outcome
         take.in_doubt = None
     return write_part(connection, take)
@@ -152,7 +164,8 @@ def _write(connection: psycopg.Connection, take: Take, *, trusting: bool) -> Wri
         account.rejected.update(rejection.stream for rejection in kept)
         _move_ledger(connection, account, take.decoded.unknown_fields)
         watermarks = move_watermarks(connection, take.numbers)
-        row = connection.execute(f"SELECT pg_current_xact_id()::text::bigint, ({_ACCOUNTED})").fetchone()
+        token = 1 + secrets.randbits(62)
+        row = connection.execute(_CLOSING, [token, _REMEMBERED, token]).fetchone()
         assert row is not None
         written = Written(
             batches=[batch for batch in stored if len(batch)],
@@ -161,6 +174,7 @@ def _write(connection: psycopg.Connection, take: Take, *, trusting: bool) -> Wri
             duplicate=account.duplicate.total(),
             rejected=len(kept),
             transaction=row[0],
+            token=token,
             accounted=row[1],
             repeated=frozenset(account.repeated),
             watermarks=watermarks,
@@ -168,7 +182,7 @@ def _write(connection: psycopg.Connection, take: Take, *, trusting: bool) -> Wri
         )
         if take.spooled is not None:
             move_spool(connection, take.spooled)
-        take.in_doubt = Doubt(written.transaction, written)
+        take.in_doubt = Doubt(written.token, written)
     return written
 
 
@@ -179,19 +193,16 @@ def accounted(connection: psycopg.Connection) -> int:
     return int(row[0])
 
 
-def was_committed(connection: psycopg.Connection, transaction: int) -> bool:
-    """Whether a transaction of an earlier connection was committed; raises while it is still in progress.
+def was_committed(connection: psycopg.Connection, token: int) -> bool:
+    """Whether a take of an earlier connection was committed; raises while its transaction is still in progress.
 
-    A database that has never come that far, such as an older copy put in its place, does not hold it.
+    Not asked by the number of the transaction: after a crash that number may be another's, who was committed.
     """
-    try:
-        row = connection.execute("SELECT pg_xact_status(%s::text::xid8)", [str(transaction)]).fetchone()
-    except InvalidParameterValue:
-        return False
-    status = row[0] if row else None
-    if status == "in progress":
-        raise psycopg.OperationalError(f"transaction {transaction} of a broken connection is still in progress")
-    return bool(status == "committed")
+    with connection.transaction():  # the lock is given up after the commit can be seen
+        row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [token]).fetchone()
+        if row is None or not row[0]:
+            raise psycopg.OperationalError("a transaction of a broken connection is still in progress")
+        return connection.execute("SELECT FROM takes WHERE token = %s", [token]).fetchone() is not None
 
 
 def _store(

@@ -20,7 +20,7 @@ from ingest.decoder import Decoder
 from ingest.frontier import Frontier
 from ingest.refusing import refuse
 from ingest.rejects import fetch_rejects
-from ingest.writer import Doubt, Take, Written, write
+from ingest.writer import Take, Written, write
 
 
 @pytest.fixture
@@ -250,52 +250,6 @@ def test_a_reject_that_is_gone_meanwhile_does_not_move_the_ledger(connection: ps
     connection.execute("DELETE FROM rejects")
     put(connection, [again._replace(topic=TOPICS.telemetry("parking_bay", "bay-1"))])
     assert ledger(connection) == {"parking_bay": (1, 0, 1)}
-
-
-def test_a_commit_whose_answer_was_lost_is_neither_repeated_nor_forgotten(database_url: str) -> None:
-    messages = [bay(state("free")), bay(state("busy"))]
-    take = Take(messages, Decoder(TOPICS).decode(messages, registry()))
-    with connect(database_url) as first:
-        first.autocommit = True
-        write(first, take)
-    with connect(database_url) as second:
-        second.autocommit = True
-        written = write(second, take)
-        assert (written.stored, written.duplicate, written.rejected) == (1, 0, 1)
-        assert [len(batch) for batch in written.batches] == [1]
-        assert ledger(second) == {"parking_bay": (1, 0, 1)}
-
-
-def test_a_commit_that_never_happened_is_done_again(database_url: str) -> None:
-    messages = [bay(state("free"))]
-    take = Take(messages, Decoder(TOPICS).decode(messages, registry()))
-    with connect(database_url) as first, first.transaction(force_rollback=True):
-        write(first, take)
-    with connect(database_url) as second:
-        second.autocommit = True
-        assert write(second, take).stored == 1
-        assert ledger(second) == {"parking_bay": (1, 0, 0)}
-
-
-def test_a_commit_that_an_older_copy_of_the_database_cannot_know_is_done_again(connection: psycopg.Connection) -> None:
-    messages = [bay(state("free"))]
-    take = Take(messages, Decoder(TOPICS).decode(messages, registry()))
-    take.in_doubt = Doubt(2**40, Written([], []))
-    assert write(connection, take).stored == 1
-    assert ledger(connection) == {"parking_bay": (1, 0, 0)}
-
-
-def test_a_commit_still_under_way_is_waited_for(database_url: str) -> None:
-    messages = [bay(state("free"))]
-    take = Take(messages, Decoder(TOPICS).decode(messages, registry()))
-    with connect(database_url) as first, connect(database_url) as second:
-        second.autocommit = True
-        with first.transaction():
-            write(first, take)
-            with pytest.raises(psycopg.OperationalError, match="still in progress"):
-                write(second, take)
-        assert write(second, take).stored == 1
-        assert count_rows(second, "parking_bay") == 1
 
 
 @pytest.mark.parametrize("seed", range(3))
