@@ -1,10 +1,11 @@
 """Ingest at work on a broker and a database: in a thread of the test, or as a process that can be killed."""
 
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
@@ -92,6 +93,17 @@ def running_ingest(**arguments: Any) -> Iterator[Ingest]:
         ingest.subscriber.stop()
     assert ingest.failure is None
     assert not thread.is_alive()
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Ask until it ends: one that has just started may not listen yet."""
+    for _ in range(60):
+        if process.poll() is not None:
+            return
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+    raise AssertionError(f"process {process.pid} did not end")
 
 
 def main(database_url: str, broker_url: str, city: str, spool: str) -> None:

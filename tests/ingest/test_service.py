@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ import pytest
 from conftest import free_port
 from ingest_material import count_rows, ledger
 from mqtt_client import MqttClient, eventually, mqtt_client
-from running_ingest import STREET, Ingest, running_ingest
+from running_ingest import STREET, Ingest, end_process, running_ingest
 
 from deploy.embedded import broker, database
 from deploy.embedded.server import running
@@ -326,9 +325,7 @@ def ingest_process(
     try:
         yield process
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        end_process(process)
 
 
 def test_killed_in_the_middle_nothing_is_lost_and_nothing_is_stored_twice(

@@ -14,7 +14,7 @@ import pytest
 from conftest import free_port
 from ingest_material import count_rows
 from mqtt_client import MqttClient, eventually, mqtt_client
-from running_ingest import STREET, running_ingest
+from running_ingest import STREET, end_process, running_ingest
 
 from deploy.embedded import broker
 from deploy.embedded.server import running
@@ -181,8 +181,7 @@ def ingest_process(arguments: dict[str, Any]) -> Iterator[subprocess.Popen[bytes
     try:
         yield process
     finally:
-        process.terminate()
-        process.wait(60)
+        end_process(process)
 
 
 def test_killed_again_and_again_it_never_tells_more_than_is_committed_and_in_the_end_all(
