@@ -46,6 +46,8 @@ const page = {
   index: "composite",
   everyStreet: true,
   sort: "score",
+  /** How often area, index or order were chosen: to choose again what was chosen before is a wish, too. */
+  choices: 0,
   /** Name of the composite, a domain or an indicator, as delivered. */
   indexName(id) {
     if (id === "composite") return language.text("composite");
@@ -88,6 +90,7 @@ function redraw() {
 
 function choose(code) {
   page.selected = code;
+  page.choices += 1;
   writeAddress();
   live?.turnTo(streamAddress());
   readFocus();
@@ -97,6 +100,7 @@ function choose(code) {
 
 function chooseIndex(id) {
   page.index = id;
+  page.choices += 1;
   writeAddress();
   readFocus();
   readStreets().catch(() => {});
@@ -105,6 +109,7 @@ function chooseIndex(id) {
 
 function chooseSort(id) {
   page.sort = id;
+  page.choices += 1;
   redraw();
 }
 
@@ -126,6 +131,7 @@ function readAddress() {
   const chosen = new URLSearchParams(location.hash.slice(1));
   page.selected = city.areas.has(chosen.get("area")) ? chosen.get("area") : city.code;
   page.index = chosen.get("index") ?? "composite";
+  page.choices += 1;
   readFocus();
   live?.turnTo(streamAddress());
   redraw();

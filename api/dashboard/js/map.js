@@ -52,8 +52,15 @@ export class DistrictMap {
     this.caption = null;
     if (layout.inset) drawing.append(this.drawInset(layout.inset));
     this.drawing = drawing;
-    this.container.replaceChildren(drawing);
+    this.replace(drawing);
     this.onDrawn();
+  }
+
+  /** Show another drawing; the keyboard keeps its place among the districts. */
+  replace(drawing) {
+    const focused = this.container.contains(document.activeElement) ? document.activeElement.dataset.area : null;
+    this.container.replaceChildren(drawing);
+    for (const sheet of focused ? this.sheets : []) sheet.buttons.get(focused)?.node.focus({ preventScroll: true });
   }
 
   drawInset({ codes, box, frame, project }) {

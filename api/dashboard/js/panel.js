@@ -17,6 +17,7 @@ export class Panel {
     const find = (name) => root.querySelector(`[data-part="${name}"]`);
     this.root = root;
     this.shown = null;
+    this.sorted = null;
     this.focusWanted = false;
     this.onChoose = (code) => {
       this.focusWanted = true;
@@ -54,11 +55,18 @@ export class Panel {
     setShown(this.parts.attention, attentive);
     setShown(this.parts.detail, area.level !== "city");
     this.options.forEach((option, place) => setText(option, language.text(`sort-${SORTS[place]}`)));
-    this.sort.value = page.sort;
+    this.showSort(page.sort);
     this.tiles.update(page, this.order.apply(askedFor(page), page.now, entriesOf(page, children, page.sort)));
     if (attentive) this.attention.update(page);
     if (area.level !== "city") this.detail.update(page, area.code);
     this.turnTo(area.code);
+  }
+
+  /** Touched when the order is another, not with every tick: a list that is open keeps the place of its reader. */
+  showSort(order) {
+    if (this.sorted === order) return;
+    this.sorted = order;
+    this.sort.value = order;
   }
 
   /** After another area was chosen: bring it into view, and keep the keyboard's place if it was chosen here. */
@@ -89,9 +97,9 @@ export class Panel {
   }
 }
 
-/** What the order of areas depends on beside their values. */
+/** What the order of areas depends on beside their values. What is chosen and chosen back between two frames counts. */
 function askedFor(page) {
-  return [page.selected, page.index, page.sort, page.pulse, page.city.vitals.size].join(" ");
+  return [page.choices, page.pulse, page.city.vitals.size].join(" ");
 }
 
 /** The chosen area: its name, its composite and a chip per domain. */

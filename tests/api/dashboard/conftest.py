@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from dashboard_page import WALL, Feed, Visit, visiting
 from live_api import RunningApi, running_api, small_city
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from api.config import ApiConfig
 from devices.city import City
@@ -21,11 +21,14 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE_MS = 20_000
+"""how long a page on a busy machine may take; what has to happen at once is asserted without waiting"""
 
 
 @pytest.fixture(scope="module")
 def browser(chromium: tuple[Path, dict[str, str]]) -> Iterator[Browser]:
     program, environment = chromium
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=list(FLAGS), env={**environment})
         yield running

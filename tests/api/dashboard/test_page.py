@@ -74,6 +74,16 @@ def test_keyboard_leads_from_district_to_street_to_the_devices_that_pull_it_down
     expect(page.locator("#panel .attention")).to_be_visible()
 
 
+def test_keyboard_keeps_its_district_when_the_map_is_drawn_in_another_size(visit: Visit, city: City) -> None:
+    page = visit.open()
+    west = page.locator(f'#map [data-area="{city.at_level("district")[1].code}"]')
+    west.focus()
+    before = page.locator("#map svg").get_attribute("height")
+    page.set_viewport_size({"width": WALL["width"], "height": WALL["height"] - 200})
+    expect(page.locator("#map svg")).not_to_have_attribute("height", str(before))
+    expect(west).to_be_focused()
+
+
 def test_a_phone_follows_only_the_districts_and_the_streets_being_looked_at(
     browser: Browser, page_api: RunningApi, feed: Feed, city: City
 ) -> None:
@@ -97,10 +107,10 @@ def test_ledger_adds_up_and_rejects_say_why(visit: Visit, database_url: str) -> 
             " VALUES (%s, 'cv1/x/parking_bay/b/tele', 'parking_bay', 'b', 'range', 'fill is 1.4, must be 0–1', '')",
             [datetime.now(UTC)],
         )
-    expect(page.locator('[data-term="received"] dd')).to_have_text("1,235", timeout=10_000)
+    expect(page.locator('[data-term="received"] dd')).to_have_text("1,235")
     expect(page.locator('[data-term="stored"] dd')).to_have_text("1,204")
     expect(page.locator(".verdict")).to_have_attribute("data-balanced", "true")
-    expect(page.locator("#rejects .reject-reason")).to_have_text("range", timeout=10_000)
+    expect(page.locator("#rejects .reject-reason")).to_have_text("range")
     expect(page.locator("#rejects .reject-detail")).to_have_text("fill is 1.4, must be 0–1")
 
 
