@@ -12,9 +12,12 @@ from ingest.registration import (
     INTERVAL_RIGHT,
     MAX_ATTRIBUTES,
     MAX_NAME,
+    POINT_RIGHT,
     are_measures,
     as_json,
     is_asking,
+    is_flag,
+    is_gateway,
     is_interval,
     is_keepable,
     is_name,
@@ -89,8 +92,7 @@ class Checker:
         try:
             return parse_point(value)
         except ValueError:
-            example = '{"type": "Point", "coordinates": [121.47, 31.23]}'
-            self.wrong("location", value, f"must be a GeoJSON Point (longitude, latitude) such as {example}")
+            self.wrong("location", value, f"must be {POINT_RIGHT}")
             return None, None
 
     def _name(self, value: Any) -> str | None:
@@ -112,9 +114,13 @@ class Checker:
         interval, measures = value.get("reportingInterval"), value.get("measures")
         if not is_interval(interval):
             self.wrong("attributes.reportingInterval", interval, f"must be {INTERVAL_RIGHT}")
-        known = [spec.name for stream in kind.streams for spec in stream.fields] if kind is not None else []
+        known = dict.fromkeys(spec.name for stream in kind.streams for spec in stream.fields) if kind else {}
         if kind is not None and not are_measures(measures, known):
-            self.wrong("attributes.measures", measures, f"must be a list of {', '.join(known)}")
+            self.wrong("attributes.measures", measures, f"must be a list of one or more of {', '.join(known)}")
+        if not is_flag(value.get("retired")):
+            self.wrong("attributes.retired", value["retired"], "must be true or false")
+        if not is_gateway(value.get("gateway")):
+            self.wrong("attributes.gateway", value["gateway"], "must be the id of one gateway")
         if not is_asking(value):
             self.wrong("attributes.watermark", value["watermark"], f"must be {RIGHT}")
         return value

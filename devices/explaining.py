@@ -1,5 +1,6 @@
 """Judge one reading by its pydantic model and say what is wrong with it: slow and exact."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,7 +22,7 @@ _RANGE_ERRORS = {
 
 
 _BASE_BOUNDS = {
-    "dateObserved": "RFC 3339 with an offset such as +08:00 or Z, or epoch milliseconds",
+    "dateObserved": "RFC 3339 with an offset such as +08:00 or Z, or epoch milliseconds as a number",
     "seq": "an integer 0–9007199254740991",
 }
 
@@ -40,8 +41,16 @@ def explain(stream: Stream, value: Any) -> Flaw | None:
     flaw = _storage_flaw(stream, reading)
     if flaw is None and all(getattr(reading, spec.name) is None for spec in stream.fields):
         names = ", ".join(spec.name for spec in stream.fields)
-        return Flaw("schema", f"the reading has no measurement, must have at least one of {names}")
+        return Flaw(
+            "schema", f"the reading has no measurement, must have at least one of {names}{_astray(stream, value)}"
+        )
     return flaw
+
+
+def _astray(stream: Stream, value: dict[str, Any]) -> str:
+    """What the reading has instead of measurements: most often one of them under another name."""
+    others = [name for name in value if name not in stream.model.model_fields and name != "device"]
+    return f"; {shown(others[0])} is none of them" if others else ""
 
 
 def _with_integers(stream: Stream, value: dict[str, Any]) -> dict[str, Any]:
@@ -75,6 +84,7 @@ def _flaw(stream: Stream, error: ValidationError) -> Flaw:
         bound = _BASE_BOUNDS.get(name) or (spec.bound if spec else "a JSON object")
         if spec and not out_of_range:
             bound = spec.type_in_words + bound
+        bound = _more_closely(item, bound)
         if item["type"] == "missing" and len(item["loc"]) == 1:
             details.append(f"{name} is missing, must be {bound}")
         else:
@@ -83,3 +93,12 @@ def _flaw(stream: Stream, error: ValidationError) -> Flaw:
         reasons.append("range" if out_of_range else "schema")
     reason = "schema" if "schema" in reasons else "range"
     return Flaw(reason, "; ".join(dict.fromkeys(details)))
+
+
+def _more_closely(item: Mapping[str, Any], bound: str) -> str:
+    """What a value must be, where its own check says it more exactly: of a text with NUL, a day that does not exist,
+    microseconds instead of milliseconds."""
+    if item["type"] == "string_pattern_mismatch":
+        return bound + (", without NUL" if "\x00" in item["input"] else ", of another form")
+    right = str(item["msg"]).removeprefix("Value error, must be ")
+    return right if item["type"] == "value_error" and right.startswith(("a date and time", "milliseconds")) else bound

@@ -68,7 +68,7 @@ class FieldSpec:
         if self.type == "choice":
             return "one of " + "|".join(self.choices)
         if self.type == "point":
-            return 'a GeoJSON Point such as {"type": "Point", "coordinates": [121.47, 31.23]}'
+            return 'a GeoJSON Point (longitude, latitude) such as {"type": "Point", "coordinates": [121.47, 31.23]}'
         if self.type == "instant":
             return "RFC 3339 with an offset, or epoch milliseconds"
         if self.type == "boolean":

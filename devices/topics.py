@@ -117,8 +117,9 @@ class Topics:
             stream = self.kinds[kind].event_streams.get(rest[0])
             if stream is not None:
                 return Address(kind, device, "event", stream)
-            known = ", ".join(self.kinds[kind].events) or "none: this kind has no events"
-            return Flaw("topic", f"event is {shown(rest[0])}, must be one of {known}")
+            known = ", ".join(self.kinds[kind].events)
+            right = f"must be one of {known}" if known else f"must not be there: {kind} has no events"
+            return Flaw("topic", f"event is {shown(rest[0])}, {right}")
         if channel in ("meta", "status") and not rest:
             return Address(kind, device, "meta" if channel == "meta" else "status")
         return Flaw("topic", f"topic is {shown(topic)}, must be {GRAMMAR}")

@@ -12,8 +12,11 @@ from ingest.registration import (
     INTERVAL_RIGHT,
     MAX_ATTRIBUTES,
     MAX_NAME,
+    POINT_RIGHT,
     are_measures,
     as_json,
+    is_flag,
+    is_gateway,
     is_interval,
     is_keepable,
     is_name,
@@ -63,7 +66,7 @@ def read_birth(address: Address, payload: bytes, areas: frozenset[str]) -> Birth
         try:
             lon, lat = parse_point(body["location"])
         except ValueError:
-            return Flaw("schema", f"location is {shown(body['location'])}, must be a GeoJSON Point in WGS84")
+            return Flaw("schema", f"location is {shown(body['location'])}, must be {POINT_RIGHT}")
     attributes = {} if body.get("attributes") is None else body["attributes"]
     flaw = attributes_flaw(attributes)
     return flaw or Birth(address.device, address.kind, area, lon, lat, name, attributes)
@@ -84,6 +87,11 @@ def attributes_flaw(attributes: Any) -> Flaw | None:
         return Flaw("schema", f"attributes.reportingInterval is {shown(interval)}, must be {INTERVAL_RIGHT}")
     if not are_measures(measures):
         return Flaw("schema", f"attributes.measures is {shown(measures)}, must be a list of field names")
+    retired, gateway = attributes.get("retired"), attributes.get("gateway")
+    if not is_flag(retired):
+        return Flaw("schema", f"attributes.retired is {shown(retired)}, must be true or false")
+    if not is_gateway(gateway):
+        return Flaw("schema", f"attributes.gateway is {shown(gateway)}, must be the id of one gateway")
     try:
         read_asked(attributes)
     except ValueError as error:

@@ -9,6 +9,7 @@ from ingest.payload import ALONE
 UNKNOWN_STREAM = "unknown"
 MOST_REFUSED = 500
 """readings of one pack that are refused one by one; a pack with more of them is refused as a whole"""
+_YEAR = 366 * 86_400 * 1_000_000
 
 
 def refuse(
@@ -44,8 +45,10 @@ def refuse_whole(delivery: Delivery, address: Address, flaw: Flaw, rejections: l
 
 def clock_flaw(observed: int, received: int) -> Flaw:
     """Explain a dateObserved (µs) that is too far from the time of receipt (µs)."""
+    in_seconds = abs(observed * 1000 - received) < _YEAR
+    hint = "; a number is taken for milliseconds, this one looks like seconds" if in_seconds else ""
     return Flaw(
         "clock",
         f"dateObserved is {format_instant(observed)}, must be between 90 days before and 5 minutes after "
-        f"the time of receipt, {format_instant(received)}",
+        f"the time of receipt, {format_instant(received)}{hint}",
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from devices.topics import device_flaw
 from ingest.watermark import read_asked
 
 MAX_NAME = 256
@@ -15,6 +16,7 @@ MAX_NAME = 256
 MAX_ATTRIBUTES = 16_384
 """bytes of JSON"""
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.001, 31_536_000.0
+POINT_RIGHT = 'a GeoJSON Point (longitude, latitude) such as {"type": "Point", "coordinates": [121.47, 31.23]}'
 INTERVAL_RIGHT = f"seconds, {SHORTEST_INTERVAL:g}–{LONGEST_INTERVAL:.0f}"
 
 
@@ -48,6 +50,16 @@ def are_measures(value: Any, known: Collection[str] | None = None) -> bool:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         return False
     return known is None or (bool(value) and all(name in known for name in value))
+
+
+def is_flag(value: Any) -> bool:
+    """Whether something can be a device's ``retired``."""
+    return value is None or isinstance(value, bool)
+
+
+def is_gateway(value: Any) -> bool:
+    """Whether something can be a device's ``gateway``: the id of one."""
+    return value is None or (isinstance(value, str) and device_flaw(value) is None)
 
 
 def is_asking(attributes: Mapping[str, Any]) -> bool:

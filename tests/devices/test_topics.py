@@ -45,7 +45,7 @@ def test_outputs_and_answers_are_none_of_ingests_business(topic: str) -> None:
         ("cv1/310000/bus/7/tele/x", "topic", "must be cv1/{city}"),
         ("cv1/310000/tram/7/tele", "unknown_kind", 'kind is "tram", must be one of bus, car_park'),
         ("cv1/310000/bus/7/event/birth", "topic", 'event is "birth", must be one of arrival'),
-        ("cv1/310000/car_park/7/event/x", "topic", "must be one of none"),
+        ("cv1/310000/car_park/7/event/x", "topic", 'event is "x", must not be there: car_park has no events'),
         ("cv1/310000/bus//tele", "topic", 'device id is ""'),
         ("cv1/310000/bus/ 7/tele", "topic", "no blank at either end"),
     ],

@@ -41,7 +41,10 @@ def test_the_least_a_birth_can_say_is_its_area() -> None:
         ({"area": "310104003", "name": 5}, "name is 5, must be text of at most 256 characters"),
         ({"area": "310104003", "name": "x" * (MAX_NAME + 1)}, "must be text of at most"),
         ({"area": "310104003", "name": "a\x00b"}, "must be text of at most"),
-        ({"area": "310104003", "location": [121, 31]}, "location is [121, 31], must be a GeoJSON Point in WGS84"),
+        (
+            {"area": "310104003", "location": [121, 31]},
+            "location is [121, 31], must be a GeoJSON Point (longitude, latitude)",
+        ),
         ({"area": "310104003", "location": {"type": "Point", "coordinates": [31, 121]}}, "must be a GeoJSON Point"),
         ({"area": "310104003", "attributes": []}, "must be a JSON object"),
         ({"area": "310104003", "attributes": [1]}, "attributes is [1], must be a JSON object"),
@@ -51,6 +54,9 @@ def test_the_least_a_birth_can_say_is_its_area() -> None:
         ({"area": "310104003", "attributes": {"reportingInterval": 1e-300}}, "must be seconds, 0.001–31536000"),
         ({"area": "310104003", "attributes": {"reportingInterval": True}}, "reportingInterval is true"),
         ({"area": "310104003", "attributes": {"watermark": 5}}, "attributes.watermark is 5, must be true, false or"),
+        ({"area": "310104003", "attributes": {"retired": "yes"}}, 'attributes.retired is "yes", must be true or false'),
+        ({"area": "310104003", "attributes": {"gateway": ["a", "b"]}}, 'gateway is ["a", "b"], must be the id of one'),
+        ({"area": "310104003", "attributes": {"gateway": "a/b"}}, 'attributes.gateway is "a/b", must be the id'),
         (
             {"area": "310104003", "attributes": {"measures": "status"}},
             'attributes.measures is "status", must be a list',

@@ -73,7 +73,7 @@ def test_a_bad_reading_is_rejected_alone_and_its_pack_goes_on() -> None:
         ("cv1/310000/tram/t-1/tele", "unknown_kind", 'kind is "tram", must be one of bus, car_park'),
         ("cv1/310000/parking_bay/bay-1/telemetry", "topic", "must be cv1/{city}/{kind}/{device}/"),
         ("cv1/310000/parking_bay/bay-1", "topic", "must be cv1/{city}"),
-        ("cv1/310000/parking_bay/bay-1/event/arrival", "topic", 'event is "arrival", must be one of none'),
+        ("cv1/310000/parking_bay/bay-1/event/arrival", "topic", "must not be there: parking_bay has no events"),
         ("cv1/310000/bus/bus-1/event/departure", "topic", 'event is "departure", must be one of arrival'),
         ("cv1/310000/parking_bay/ bay-1/tele", "topic", 'device id is " bay-1", must be 1–128 characters'),
         ("cv1/310000/parking_bay//tele", "topic", 'device id is "", must be 1–128 characters'),
@@ -112,6 +112,13 @@ def test_the_clock_gate_lets_its_bounds_pass_and_nothing_beyond(offset: int) -> 
 @pytest.mark.parametrize("observed", ["1970-01-01T00:00:00Z", "2100-01-01T00:00:00+08:00", 0, 1])
 def test_a_clock_that_was_never_set_is_rejected(observed: Any) -> None:
     assert only(decode(bay({"dateObserved": observed, "status": "free"})).rejections)[0] == "clock"
+
+
+def test_epoch_seconds_are_called_seconds() -> None:
+    _, detail = only(decode(bay({"dateObserved": micros(NOW) // 1_000_000, "status": "free"})).rejections)
+    assert detail.endswith("; a number is taken for milliseconds, this one looks like seconds")
+    _, detail = only(decode(bay({"dateObserved": 0, "status": "free"})).rejections)
+    assert "seconds" not in detail
 
 
 def test_a_reading_with_several_flaws_names_them_all() -> None:

@@ -93,6 +93,8 @@ def test_one_wrong_item_refuses_the_list_and_names_index_value_and_what_is_right
         ("attributes", json.loads("[" * 500 + "]" * 500)),
         ("attributes", {"deep": json.loads("[" * 500 + "]" * 500)}),
         ("attributes", {"measures": ["speed"]}),
+        ("attributes", {"retired": "yes"}),
+        ("attributes", {"gateway": 5}),
         ("colour", "red"),
     ],
 )
