@@ -9,8 +9,9 @@ reading came in and its place in a pack). Pure.
     constant   once
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ PACKED_FROM = 1_000
 _SAMPLE = 64
 
 _Key = tuple[str, tuple[str, ...]]
+_Held = TypeVar("_Held")
 
 
 class Holding:
@@ -49,31 +51,28 @@ class Holding:
             del self._counts[key]
             self._parcels.setdefault(key, []).append(_Parcel.of(_joined(self._loose.pop(key))))
 
-    def take(self, until: int) -> list[Batch]:
-        """What was observed at or before ``until`` (µs), which is held no longer."""
-        taken: list[Batch] = []
+    def take(self, until: int) -> Iterator[Batch]:
+        """What was observed at or before ``until`` (µs), one batch after the other: unpacked they take five times the
+        memory. Each is held no longer once it is given; nothing may be put in before the last."""
         parcels, loose = self._parcels, self._loose
         self._parcels, self._loose, self._counts = {}, {}, {}
         for key, held in parcels.items():
-            for parcel in held:
+            for parcel in _emptied(held):
                 if parcel.first > until:
                     self._parcels.setdefault(key, []).append(parcel)
                 else:
-                    self._divide(parcel.unpacked(), until, taken)
+                    yield from self._divide(parcel.unpacked(), until)
         for batches in loose.values():
-            for batch in batches:
-                self._divide(batch, until, taken)
-        return taken
+            for batch in _emptied(batches):
+                yield from self._divide(batch, until)
 
-    def _divide(self, batch: Batch, until: int, taken: list[Batch]) -> None:
+    def _divide(self, batch: Batch, until: int) -> Iterator[Batch]:
         due = batch.time <= until
-        if due.all():
-            taken.append(batch)
-            return
-        if due.any():
-            taken.append(batch.take(due))
-            batch = batch.take(~due)
-        self.put(batch)
+        if not due.all():
+            self.put(batch.take(~due))
+            batch = batch.take(due)
+        if len(batch):
+            yield batch
 
 
 @dataclass(frozen=True)
@@ -110,6 +109,13 @@ class _Narrow:
     steps: NDArray[Any] | None = None
     power: float = 0.0
     labels: NDArray[np.object_] | None = None
+
+
+def _emptied(held: list[_Held]) -> Iterator[_Held]:
+    """The members of a list in their order; none is kept by it."""
+    held.reverse()
+    while held:
+        yield held.pop()
 
 
 def _joined(batches: list[Batch]) -> Batch:

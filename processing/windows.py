@@ -2,6 +2,8 @@
 argument.
 """
 
+from collections.abc import Iterator
+
 from ingest.batch import Batch
 from processing.holding import Holding
 
@@ -32,8 +34,8 @@ class Gate:
         self._held.put(batch.take(early))
         return batch.take(~early)
 
-    def release(self, until: int) -> list[Batch]:
-        """What was held and is due by ``until`` (µs)."""
+    def release(self, until: int) -> Iterator[Batch]:
+        """What was held and is due by ``until`` (µs); nothing may be admitted before the last."""
         return self._held.take(until)
 
 

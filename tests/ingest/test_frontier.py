@@ -1,73 +1,51 @@
-"""Readings that may be stored already are those no newer than the newest stored one of their device."""
+"""What may be stored already is told from what cannot be, in one array for all kinds."""
 
-import random
 from dataclasses import replace
 
 import numpy as np
-from ingest_material import TOPICS, bay, delivery, registry, state
+import pytest
 
+from devices.kinds import streams
 from ingest.batch import Batch
-from ingest.decoder import Decoder
 from ingest.frontier import Frontier
 
 
-def batch_of(*deliveries: object) -> Batch:
-    (batch,) = Decoder(TOPICS).decode(deliveries, registry()).batches  # type: ignore[arg-type]
-    return batch
+def batch(stream: str, devices: list[int], times: list[int]) -> Batch:
+    size = len(devices)
+    column = np.zeros(size, np.int64)
+    source = np.zeros(size, np.int32)
+    return Batch(streams()[stream], np.array(devices, np.int32), np.array(times), column, column, {}, source, source)
 
 
-def placed(devices: list[int], times: list[int]) -> Batch:
-    """A batch of so many readings of devices (keys) at instants (µs)."""
-    made = batch_of(bay([state("free", n) for n in range(len(devices))]))
-    return replace(made, device=np.array(devices, np.int32), time=np.array(times, np.int64))
-
-
-def test_what_is_no_newer_than_what_its_device_has_stored_is_suspect() -> None:
+def test_what_is_no_newer_than_the_newest_of_its_device_is_suspect() -> None:
     frontier = Frontier()
-    frontier.advance(batch_of(bay(state("free", 10)), bay(state("free", 20), "bay-2")))
-    later = batch_of(bay(state("free", 11)), bay(state("free", 10)), bay(state("free", 15), "bay-2"))
-    assert frontier.suspects(later, strict=False).tolist() == [1, 2]
+    frontier.advance(batch("bus", [5, 5, 2_000], [10, 30, 20]))
+    asked = batch("bus", [5, 5, 2_000, 7, 9_999], [30, 31, 20, 1, 1])
+    assert frontier.suspects(asked, strict=False).tolist() == [0, 2]
+    assert frontier.suspects(asked, strict=True).tolist() == [0, 2, 3, 4]
 
 
-def test_late_readings_do_not_draw_the_frontier_back() -> None:
-    frontier = Frontier()
-    frontier.advance(batch_of(bay([state("free", 10), state("free", 3)])))
-    frontier.advance(batch_of(bay(state("free", 5))))
-    assert frontier.suspects(batch_of(bay([state("free", 9), state("free", 11)])), strict=False).tolist() == [0]
+def test_before_anything_is_known_all_is_suspect_to_the_strict_alone() -> None:
+    asked = batch("bus", [1, 2], [1, 1])
+    assert Frontier().suspects(asked, strict=False).tolist() == []
+    assert Frontier().suspects(asked, strict=True).tolist() == [0, 1]
 
 
-def test_of_a_device_not_heard_before_nothing_is_suspect_unless_asked_strictly() -> None:
-    frontier = Frontier()
-    both = batch_of(bay(state("free", 1)), bay(state("free", 1), "bay-2"))
-    assert frontier.suspects(both, strict=False).tolist() == []
-    assert frontier.suspects(both, strict=True).tolist() == [0, 1]
-    frontier.advance(batch_of(bay(state("free", 0))))
-    assert frontier.suspects(both, strict=False).tolist() == []
-    assert frontier.suspects(both, strict=True).tolist() == [1]
+@pytest.mark.parametrize("most", [4, 2**20])
+def test_telemetry_of_all_kinds_has_one_place_for_each_device_and_events_have_their_own(most: int) -> None:
+    frontier = Frontier(most)
+    frontier.advance(batch("bus", [1], [50]))
+    frontier.advance(batch("parking_bay", [2], [60]))
+    frontier.advance(batch("bus_arrival", [1], [70]))
+    assert frontier.suspects(batch("bus", [1, 1], [50, 51]), strict=True).tolist() == [0]
+    assert frontier.suspects(batch("parking_bay", [2, 2], [60, 61]), strict=True).tolist() == [0]
+    assert frontier.suspects(batch("bus_arrival", [1, 1], [70, 71]), strict=True).tolist() == [0]
+    assert len(frontier._newest) == 2
 
 
-def test_streams_have_frontiers_of_their_own() -> None:
-    frontier = Frontier()
-    frontier.advance(batch_of(bay(state("free", 60))))
-    car_park = batch_of(delivery(TOPICS.telemetry("car_park", "car_park-1"), {**state(), "occupiedSpotNumber": 3}))
-    assert frontier.suspects(car_park, strict=False).tolist() == []
-
-
-def test_what_is_stored_is_always_suspect_and_little_memory_only_makes_more_so() -> None:
-    rng = random.Random(4)
-    roomy, narrow = Frontier(), Frontier(most=16)
-    newest: dict[int, int] = {}
-    for _ in range(40):
-        devices = [rng.randrange(5_000) for _ in range(50)]
-        batch = placed(devices, [rng.randrange(1_000) for _ in devices])
-        expected = [
-            row
-            for row, (device, time) in enumerate(zip(devices, batch.time.tolist(), strict=True))
-            if time <= newest.get(device, -1)
-        ]
-        assert roomy.suspects(batch, strict=False).tolist() == expected
-        assert set(expected) <= set(narrow.suspects(batch, strict=False).tolist())
-        roomy.advance(batch)
-        narrow.advance(batch)
-        for device, time in zip(devices, batch.time.tolist(), strict=True):
-            newest[device] = max(time, newest.get(device, -1))
+def test_devices_that_share_a_place_make_each_other_suspect() -> None:
+    frontier = Frontier(most=4)
+    frontier.advance(batch("bus", [1], [50]))
+    late = batch("car_park", [5], [40])
+    assert frontier.suspects(late, strict=False).tolist() == [0]
+    assert frontier.suspects(replace(late, time=late.time + 11), strict=False).tolist() == []

@@ -87,11 +87,11 @@ def test_what_is_due_is_taken_out_and_the_rest_stays(size: int) -> None:
     for one in whole:
         held.put(one)
     assert len(held) == total
-    early = held.take(NOW + (total // 2 - 1) * SECOND)
+    early = [*held.take(NOW + (total // 2 - 1) * SECOND)]
     assert len(held) == total - total // 2
     assert max(int(one.time.max()) for one in early) == NOW + (total // 2 - 1) * SECOND
-    assert held.take(NOW) == []
-    assert rows(early + held.take(NOW + total * SECOND)) == rows(whole)
+    assert [*held.take(NOW)] == []
+    assert rows([*early, *held.take(NOW + total * SECOND)]) == rows(whole)
     assert len(held) == 0
 
 
