@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from deploy.heap import share_one_heap
+from deploy.heap import give_back, share_one_heap
 from deploy.settings import Settings
 from devices.city import load_city
 from devices.kinds import kinds
@@ -22,6 +22,7 @@ from processing.service import ProcessingService
 log = logging.getLogger(__name__)
 
 _PATIENCE = 5.0
+_GIVE_BACK_EVERY = 5.0
 
 
 class Pipeline:
@@ -111,7 +112,8 @@ class Pipeline:
         gc.set_threshold(100_000, 20, 100)  # decoded JSON has no cycles: looking for them costs a third of decoding
         self.subscriber.start()
         self.pruner.start()
-        self._stop.wait()
+        while not self._stop.wait(_GIVE_BACK_EVERY):
+            give_back()
         self.ingest.stop()
         self.processing.stop()
         self.pruner.stop()

@@ -1,4 +1,4 @@
-"""Threads of the pipeline share one heap."""
+"""Threads of the pipeline share one heap, and give back what they leave of it."""
 
 import platform
 import subprocess
@@ -28,7 +28,27 @@ kept.wait(30)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has other heaps")
+GAPS = """
+import ctypes
+from deploy.heap import give_back
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+pieces = [libc.malloc(50_000) for _ in range(2_000)]
+for piece in pieces:
+    ctypes.memset(piece, 1, 50_000)
+for piece in pieces[:-1]:
+    libc.free(piece)
+before = resident()
+give_back()
+print(before - resident())
+"""
+
+glibc_alone = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has other heaps")
+
+
+@glibc_alone
 def test_threads_share_one_heap() -> None:
     root, heaps = Path(__file__).parents[2], []
     for how in ("shared", "apart"):
@@ -37,3 +57,10 @@ def test_threads_share_one_heap() -> None:
         heaps.append(told.stdout.count("<heap nr="))
     assert heaps[0] == 1
     assert heaps[1] > 1
+
+
+@glibc_alone
+def test_what_lies_below_something_in_use_is_given_back() -> None:
+    command = [sys.executable, "-c", GAPS]
+    told = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert int(told.stdout) > 80_000_000
