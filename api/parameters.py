@@ -13,10 +13,15 @@ from starlette.requests import HTTPConnection
 from api.cursors import MAX_LENGTH, CursorError, decode
 from api.problems import invalid, invalid_parameter, not_found
 from api.services import Services
+from api.snapshot import Snapshot
 from api.times import parse_step, parse_time
+from api.vitals import COMPOSITE
 from devices.contract import shown
+from processing.policy import SHIPPED
 
+INDICES = (COMPOSITE, *(domain.id for domain in SHIPPED.domains), *(row.id for row in SHIPPED.indicators))
 _ALIKE = 0.7
+_OF_TIME = frozenset({"at", "from", "to", "since", "until", "as_of"})
 _TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-20T08:00:00+08:00"]})
 _STEP_SCHEMA = WithJsonSchema({"type": "string", "examples": ["15m"]})
 
@@ -34,7 +39,8 @@ Text = Annotated[str | None, Query(min_length=1, max_length=128, pattern=r"^[^\x
 
 def none_misspelt(connection: HTTPConnection) -> None:
     """A dependency of every route under /v1: what looks like a misspelt parameter is refused, since ignoring it would
-    answer too much; what looks like none of the route's own (a cache buster, a tag for tracing) is let by."""
+    answer too much, and so is a time where none can be chosen, since the present would be taken for the past. What
+    looks like none of the route's own (a cache buster, a tag for tracing) is let by."""
     if not connection.scope["query_string"]:
         return
     route: APIRoute | APIWebSocketRoute = connection.scope["route"]
@@ -42,8 +48,9 @@ def none_misspelt(connection: HTTPConnection) -> None:
     errors = []
     for name in connection.query_params:
         meant = [] if name in known else get_close_matches(name.lower(), known, 1, _ALIKE)
-        if meant:
-            detail = f"{shown(name)} is no parameter here, must be {meant[0]}; there are {', '.join(known)}"
+        if meant or (name not in known and name.lower() in _OF_TIME):
+            right = meant[0] if meant else "left out"
+            detail = f"{shown(name)} is no parameter here, must be {right}; there are {', '.join(known) or 'none'}"
             errors.append({"in": "query", "name": name, "detail": detail})
     if errors:
         raise invalid(errors)
@@ -62,6 +69,12 @@ def codes(services: Services, area: str | None) -> list[str] | None:
     if area not in services.city:
         raise invalid_parameter("area", area, "must be a code of GET /v1/areas")
     return services.within(area)
+
+
+def index(snapshot: Snapshot, name: str, value: str) -> None:
+    """Check that a parameter names an index: one of the shipped policy, or of the documents there are."""
+    if value not in INDICES and value not in (there := snapshot.indices()):
+        raise invalid_parameter(name, value, f"must be one of {', '.join(dict.fromkeys([*INDICES, *there]))}")
 
 
 def kind(services: Services, value: str | None) -> str | None:

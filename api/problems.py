@@ -104,16 +104,41 @@ def _from_http(request: Request, error: HTTPException) -> Problem:
     return Problem(error.status_code, slug, str(error.detail), headers=error.headers)
 
 
+_TYPES = {
+    "int_parsing": "an integer",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "int_parsing_size": "an integer of fewer digits",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "string_pattern_mismatch": "text without NUL",
+    "string_too_short": "text of {min_length} characters or more",
+    "string_too_long": "text of at most {max_length} characters",
+    "too_short": "a list of {min_length} or more",
+    "too_long": "a list of at most {max_length}",
+}
+"""pydantic's types of errors, in words of ours; all patterns of the API are about NUL"""
 _RIGHT = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}
 
 
 def _entry(item: Mapping[str, Any]) -> dict[str, Any]:
     place, name = str(item["loc"][0]), str(item["loc"][-1])
     value, context = shown(item.get("input")), item.get("ctx") or {}
+    if item["type"] == "json_invalid":
+        return {"in": place, "detail": f"the body is not JSON: {context['error']} at character {name}"}
+    if item["type"] == "missing":
+        return {"in": place, "name": name, "detail": f"{name} is missing"}
+    if item["type"] == "extra_forbidden":
+        return {"in": place, "name": name, "value": value, "detail": f"{name} is no field here, must be left out"}
     if item["type"] == "value_error":
         right = str(context.get("error", item["msg"]))
-    elif item["type"] == "missing":
-        return {"in": place, "name": name, "detail": f"{name} is missing"}
+    elif item["type"] in _TYPES:
+        right = "must be " + _TYPES[item["type"]].format_map(context)
     elif bounds := [f"{words} {context[key]}" for key, words in _RIGHT.items() if key in context]:
         right = "must be " + " and ".join(bounds)
     elif "expected" in context:

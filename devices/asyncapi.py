@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from devices.contract import Kind, Stream
+from devices.flaws import REASONS
 from devices.kinds import kinds
 from devices.topics import ROOT
 
@@ -12,7 +13,7 @@ Json = dict[str, Any]
 VERSION = "1.0.0"
 
 _CITY = {"description": "division code of the city, such as 310000"}
-_DEVICE = {"description": "device id: 1–128 characters without + # / or control characters"}
+_DEVICE = {"description": "device id: 1–128 characters without + # /, control characters, or blanks at its ends"}
 
 _META: Json = {
     "type": "object",
@@ -28,9 +29,10 @@ _META: Json = {
             },
             "description": "GeoJSON Point, WGS84, longitude first",
         },
-        "name": {"type": "string"},
+        "name": {"type": "string", "maxLength": 256},
         "attributes": {
             "type": "object",
+            "description": "at most 16 KiB of JSON; whatever else is in it is kept",
             "properties": {
                 "reportingInterval": {
                     "type": "number",
@@ -44,6 +46,7 @@ _META: Json = {
                     "items": {"type": "string"},
                     "description": "fields the device is equipped with; default: all of its kind",
                 },
+                "retired": {"type": "boolean", "description": "taken down: nobody expects it any more"},
                 "gateway": {"type": "string", "description": "id of the gateway that may speak for the device"},
                 "watermark": {
                     "anyOf": [{"type": "boolean"}, {"$ref": "#/components/schemas/counting"}],
@@ -91,7 +94,7 @@ _ERROR: Json = {
     "type": "object",
     "description": "why a message was rejected; goes to its MQTT 5 response topic where it has one",
     "properties": {
-        "reason": {"type": "string", "description": "syntax, schema, range, clock, unknown_device, conflict …"},
+        "reason": {"enum": [*REASONS]},
         "detail": {"type": "string", "description": "field, value and what would be right"},
         "stream": {"type": "string"},
         "device": {"type": "string"},
@@ -104,13 +107,15 @@ _ERROR: Json = {
 _VITALS: Json = {
     "type": "object",
     "description": "an area's vital signs: composite, domain indices and indicators, as GET /v1/areas/{code}/vitals",
-    "required": ["area", "level", "tick", "at", "methodVersion", "composite", "domains"],
+    "required": ["area", "level", "name", "tick", "at", "methodVersion", "devices", "composite", "domains"],
     "properties": {
         "area": {"type": "string"},
         "level": {"enum": ["city", "district", "street"]},
+        "name": {"type": "object", "properties": {"zh": {"type": "string"}, "en": {"type": "string"}}},
         "tick": {"type": "integer"},
         "at": {"type": "string", "format": "date-time"},
         "methodVersion": {"type": "string"},
+        "devices": {"type": "object", "description": "by kind: how many are expected, and how many report"},
         "composite": {"type": "object"},
         "domains": {"type": "object"},
     },
@@ -118,12 +123,28 @@ _VITALS: Json = {
 _TICK: Json = {
     "type": "object",
     "description": "closes a tick: published after the vitals of all areas",
-    "required": ["tick", "at", "methodVersion", "pipeline"],
+    "required": ["tick", "at", "methodVersion", "pipeline", "alarms"],
     "properties": {
         "tick": {"type": "integer"},
         "at": {"type": "string", "format": "date-time"},
         "methodVersion": {"type": "string"},
         "pipeline": {"type": "object"},
+        "alarms": {"type": "array", "items": {"$ref": "#/components/schemas/incident"}, "description": "active ones"},
+    },
+}
+_INCIDENT: Json = {
+    "type": "object",
+    "description": "what may cost readings, as the pipeline says of itself",
+    "required": ["id", "severity", "state", "since", "clearedAt", "count", "text", "detail"],
+    "properties": {
+        "id": {"type": "string", "description": "such as database_away"},
+        "severity": {"enum": ["CRITICAL", "MAJOR", "MINOR", "WARNING"]},
+        "state": {"enum": ["ACTIVE_UNACK", "CLEARED_UNACK"]},
+        "since": {"type": "string", "format": "date-time"},
+        "clearedAt": {"type": ["string", "null"], "format": "date-time"},
+        "count": {"type": "integer", "description": "of what happens once: how often since the pipeline began"},
+        "text": {"type": "object", "properties": {"zh": {"type": "string"}, "en": {"type": "string"}}},
+        "detail": {"type": ["string", "null"], "description": "of what lasts: its reason"},
     },
 }
 
@@ -140,6 +161,7 @@ def document() -> Json:
         "error": _ERROR,
         "vitals": _VITALS,
         "tick": _TICK,
+        "incident": _INCIDENT,
     }
     for kind in kinds().values():
         for stream in kind.streams:
@@ -177,16 +199,23 @@ _OTHERS: dict[str, tuple[str, str, str, bool]] = {
     "error": ("{kind}/{device}/err", "Why a message of a device was rejected", "send", False),
     "watermark": ("{kind}/{device}/ack", "What is committed of a device's telemetry, if it asks", "send", True),
     "event_watermark": ("{kind}/{device}/ack/{event}", "The same of an event's stream", "send", True),
-    "vitals": ("out/{area}", "Vital signs of an area, once a second where they changed", "send", True),
+    "vitals": ("out/{area}", "Vital signs of an area, once a second", "send", True),
     "tick": ("out/tick", "The end of a tick and the state of the pipeline", "send", True),
+    "incident": ("out/incident/{incident}", "An alarm of the system about itself, in its latest state", "send", True),
 }
 
 
 def _reading_channel(kind: Kind, stream: Stream) -> Json:
     rest = "tele" if not stream.is_event else f"event/{stream.name.removeprefix(f'{kind.id}_')}"
     reading = {"$ref": f"#/components/schemas/{stream.name}"}
+    pack = {
+        "type": "array",
+        "items": reading,
+        "minItems": 1,
+        "description": "a pack; in one of a gateway each reading names its `device`",
+    }
     payload = {
-        "oneOf": [reading, {"type": "array", "items": reading, "description": "a pack"}],
+        "oneOf": [reading, pack],
         "description": "one reading, or a pack of them; unknown fields are ignored and counted",
     }
     summary = (stream.model.__doc__ or stream.name).strip().splitlines()[0]
@@ -201,6 +230,8 @@ def _channel(address: str, summary: str, message: str, payload: Json) -> Json:
         parameters["kind"] = {"description": "kind of the device", "enum": list(kinds())}
     if "{event}" in address:
         parameters["event"] = {"description": "type of the event, such as arrival"}
+    if "{incident}" in address:
+        parameters["incident"] = {"description": "id of the alarm, such as database_away"}
     if "{area}" in address:
         parameters["area"] = {"description": "code of a street, district or the city"}
     return {

@@ -4,10 +4,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+REASONS = (
+    "syntax", "schema", "range", "clock", "unknown_kind", "unknown_device", "conflict", "too_large", "topic",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Flaw:
-    """Why a reading was rejected: a reason code and a sentence naming field, value and what would be right."""
+    """Why a reading was rejected: one of REASONS and a sentence naming field, value and what would be right."""
 
     reason: str
     detail: str

@@ -37,7 +37,9 @@ def parse_instant(value: Any) -> int:
     if isinstance(value, str):
         match = _RFC3339(value)
         if match is None:
-            raise ValueError("must be RFC 3339 with an offset, such as 2026-11-20T08:00:00.123+08:00")
+            raise ValueError(
+                "must be RFC 3339 with an offset, such as 2026-11-20T08:00:00.123+08:00, or epoch milliseconds"
+            )
         day, clock, fraction, offset = match.groups(default="")
         try:
             moment = datetime.fromisoformat(f"{day}T{clock}{fraction[:7]}{offset.upper()}")

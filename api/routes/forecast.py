@@ -9,14 +9,15 @@ import numpy as np
 from fastapi import APIRouter, Query
 from numpy.typing import NDArray
 from psycopg.rows import DictRow
+from pydantic import BeforeValidator, WithJsonSchema
 
 from api import forecast_models as models
-from api.parameters import Step, Time
+from api.parameters import INDICES, Time
 from api.problems import invalid_parameter
 from api.responses import problems
 from api.services import Provided, Services
 from api.store import forecasts
-from api.times import rfc3339
+from api.times import parse_step, rfc3339
 from devices.units import EPOCH
 from processing.forecast_store import HISTORY
 from processing.forecaster import STEPS, bounds_of, learnt
@@ -30,7 +31,24 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 NAME = "hour-of-week"
 _ROWS = {row.id: row for row in SHIPPED.indicators}
-_NAMES = ("composite", *(domain.id for domain in SHIPPED.domains), *_ROWS)
+
+
+def _horizon(value: object) -> timedelta:
+    try:
+        horizon = parse_step(value)
+    except ValueError:
+        horizon = timedelta(0)
+    if horizon % HOUR or not HOUR <= horizon <= STEPS * HOUR:
+        raise ValueError(f"must be 1h to {STEPS}h in full hours")
+    return horizon
+
+
+Horizon = Annotated[
+    timedelta,
+    BeforeValidator(_horizon),
+    WithJsonSchema({"type": "string", "examples": ["6h"]}),
+    Query(description="1h to 6h"),
+]
 
 
 @router.get(
@@ -44,15 +62,13 @@ async def area_forecast(
     indicator: Annotated[
         str, Query(max_length=128, description="`composite`, a domain or an indicator", examples=["energy.load"])
     ] = "composite",
-    horizon: Annotated[Step, Query(description="1h to 6h")] = STEPS * HOUR,
+    horizon: Horizon = STEPS * HOUR,
     at: Annotated[Time | None, Query(description="what was, or could be, foretold then; default: now")] = None,
 ) -> models.Forecast:
     """The forecast made at the end of the newest hour; where none was made then, it is made from the hours before."""
     area = services.area(code).code
-    if indicator not in _NAMES:
-        raise invalid_parameter("indicator", indicator, f"must be one of {', '.join(sorted(_NAMES))}")
-    if horizon % HOUR or not HOUR <= horizon <= STEPS * HOUR:
-        raise invalid_parameter("horizon", f"{horizon.total_seconds():g} s", f"must be 1h to {STEPS}h in full hours")
+    if indicator not in INDICES:
+        raise invalid_parameter("indicator", indicator, f"must be one of {', '.join(INDICES)}")
     asked, row = at or datetime.now(UTC), _ROWS.get(indicator)
     shown = models.Forecast(
         area=area,

@@ -123,8 +123,8 @@ def _span(
     upto = min(end or now, now)
     begin = start or upto - usual
     if not timedelta(0) < upto - begin <= longest:
-        hours = longest / HOUR
-        raise invalid_parameter("from", begin.isoformat(), f"must be before now and at most {hours:g} h before to")
+        right = "a day" if longest == DAY else f"{longest / DAY:g} days"
+        raise invalid_parameter("from", begin.isoformat(), f"must be before now and at most {right} before to")
     return gaps.Span(begin, upto)
 
 

@@ -12,7 +12,7 @@ from api.history_models import History, StepPoint
 from api.parameters import Cursor, From, Step, Time, To
 from api.problems import invalid_parameter
 from api.responses import problems
-from api.services import Provided, Services
+from api.services import Provided
 from api.steps import steps
 from api.store import history
 from api.times import from_micros, micros, rfc3339
@@ -60,7 +60,8 @@ async def area_history(
     ever: steps of 15m, 1h, 1d and their multiples go back further. With `points` there is one page: those points of the
     line that form the largest triangles with their neighbours, and where values begin to be missing."""
     area = services.area(code)
-    end = end or as_of or datetime.now(UTC)
+    now = datetime.now(UTC)
+    end = end or min(as_of or now, now)
     start = end - DEFAULT_SPAN if start is None else start
     parameters.ordered(start, end)
     resume = parameters.position(cursor, int)
@@ -70,7 +71,7 @@ async def area_history(
     wanted = MOST_THINNED if points else limit
     found = list(steps(await history.parts(services.database, span, wanted + 1)))
     if not found:
-        _check_index(services, indicator)
+        parameters.index(services.hub.snapshot, "indicator", indicator)
     shown = found[:wanted]
     if points is not None and len(found) > wanted:
         raise invalid_parameter("step", str(step), f"must be longer: the span has more than {wanted} such steps")
@@ -97,13 +98,6 @@ def _thinned(found: list[dict[str, Any]], points: int) -> list[dict[str, Any]]:
     y = np.array([np.nan if one[name] is None else one[name] for one in found], np.float64)
     x = np.array([one["bucket"].timestamp() for one in found])
     return [found[place] for place in chart_points(x, y, points).tolist()]
-
-
-def _check_index(services: Services, indicator: str) -> None:
-    """An index that nothing knows of is an error of the caller, not an empty history."""
-    known = services.hub.snapshot.indices()
-    if len(known) > 1 and indicator not in known:
-        raise invalid_parameter("indicator", indicator, f"must be one of {', '.join(sorted(known))}")
 
 
 def _shape(one: dict[str, Any], zone: tzinfo) -> StepPoint:

@@ -1,5 +1,6 @@
 """Readings declared bad: mark a range of a device's readings, see the marks, lift one."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
@@ -12,6 +13,7 @@ from api.services import Provided, Services
 from api.store import devices, marks
 from api.times import parse_time
 from api.wire import mark_shape
+from devices.contract import shown
 
 router = APIRouter(tags=["marks"])
 
@@ -34,9 +36,9 @@ async def list_marks(
     before = parameters.position(cursor, int)
     newest = None if before is None else int(before[0])
     rows = await marks.listed(services.database, device, in_force=in_force, before=newest, limit=limit + 1)
-    shown, following = cursors.page(rows, limit, lambda row: [row["id"]])
+    items, following = cursors.page(rows, limit, lambda row: [row["id"]])
     zone = services.city.timezone
-    return json_response({"items": [mark_shape(row, zone) for row in shown], "next": following})
+    return json_response({"items": [mark_shape(row, zone) for row in items], "next": following})
 
 
 @router.post(
@@ -57,10 +59,7 @@ async def mark_readings(services: Provided, device: str, body: models.NewMark) -
     streams = [stream.name for stream in kind.streams] if kind else []
     if body.stream is not None and body.stream not in streams:
         raise _wrong("stream", body.stream, f"must be one of {', '.join(streams)}")
-    try:
-        first, last = parse_time(body.from_), parse_time(body.to)
-    except ValueError as error:
-        raise _wrong("from or to", f"{body.from_} … {body.to}", str(error)) from error
+    first, last = _time("from", body.from_), _time("to", body.to)
     if first > last:
         raise _wrong("from", body.from_, f"must not lie after to, {body.to}")
     wanted = [body.stream] if body.stream else streams
@@ -87,5 +86,12 @@ async def _shown(services: Services, mark: int) -> models.Mark:
     return models.Mark.model_validate(mark_shape(row, services.city.timezone))
 
 
+def _time(field: str, text: str) -> datetime:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise _wrong(field, text, str(error)) from error
+
+
 def _wrong(field: str, value: str, right: str) -> Exception:
-    return invalid([{"in": "body", "field": field, "value": value, "detail": f"{field} is {value}, {right}"}])
+    return invalid([{"in": "body", "field": field, "value": value, "detail": f"{field} is {shown(value)}, {right}"}])

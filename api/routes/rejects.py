@@ -10,12 +10,13 @@ from psycopg.rows import DictRow
 
 from api import cursors, models, parameters
 from api.parameters import Cursor, Limit, Text
-from api.problems import not_found, unavailable
+from api.problems import invalid_parameter, not_found, unavailable
 from api.responses import json_response, problems
 from api.services import Provided, Services
 from api.store import rejects
 from api.times import rfc3339
 from api.wire import reject_shape
+from devices.flaws import REASONS
 
 router = APIRouter(tags=["rejects"])
 
@@ -29,6 +30,8 @@ def _filter(
     stream: Text = None,
     resolved: Annotated[bool | None, Query(description="put through since, or not")] = None,
 ) -> rejects.Filter:
+    if reason is not None and reason not in REASONS:
+        raise invalid_parameter("reason", reason, f"must be one of {', '.join(REASONS)}")
     return rejects.Filter(reason, device, stream, resolved)
 
 

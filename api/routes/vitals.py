@@ -4,9 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api import models
+from api import models, parameters
 from api.parameters import Text
-from api.problems import invalid_parameter
 from api.responses import live_model, live_response, not_modified, problems
 from api.services import Provided
 from devices.city import Level
@@ -40,7 +39,7 @@ async def level_vitals(
     index: Annotated[Text, Query(description="only this one: `composite`, a domain or an indicator")] = None,
 ) -> Response:
     snapshot = services.hub.snapshot
-    if index is not None and index not in (known := snapshot.indices()):
-        raise invalid_parameter("index", index, f"must be one of {', '.join(known)}")
+    if index is not None:
+        parameters.index(snapshot, "index", index)
     body = None if not_modified(request, snapshot.etag) else snapshot.level(level, index)
     return live_response(request, snapshot, body)

@@ -8,6 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from api import whatif_models as models
+from api.parameters import INDICES
 from api.problems import invalid
 from api.responses import json_response, problems
 from api.services import Provided, Services
@@ -61,11 +62,10 @@ def _question(services: Services, body: models.Question) -> Question:
     wrong = [
         _wrong(field, code, "must be a code of GET /v1/areas") for code, field in codes if code not in services.city
     ]
-    known = ("composite", *(d.id for d in SHIPPED.domains), *(i.id for i in SHIPPED.indicators))
     wrong += [
-        _wrong("indices", index, f"must be one of {', '.join(known)}")
+        _wrong("indices", index, f"must be one of {', '.join(INDICES)}")
         for index in body.indices or []
-        if index not in known
+        if index not in INDICES
     ]
     if wrong := wrong or _wrong_span(body):
         raise invalid(wrong)

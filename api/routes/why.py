@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 
 from api import picture, pulling
 from api import why_models as models
-from api.parameters import Time
+from api.parameters import INDICES, Time
 from api.picture import Known
 from api.policy_models import Difference
 from api.problems import invalid_parameter, not_found
@@ -32,7 +32,6 @@ NO_GOALPOSTS = "no_goalposts"
 """why an indicator with a value has no score: it is informative"""
 _LATEST_SPAN = timedelta(minutes=10)
 _ROWS = {row.id: row for row in SHIPPED.indicators}
-_NAMES = (COMPOSITE, *(side.id for side in SHIPPED.domains), *_ROWS)
 
 
 @router.get(
@@ -57,8 +56,8 @@ async def why(
     Now is the newest tick for composite and domains, and the newest stored minute for indicators and with ``since``.
     """
     area = services.area(code).code
-    if index not in _NAMES:
-        raise not_found("index", index, f"one of {', '.join(_NAMES)}")
+    if index not in INDICES:
+        raise not_found("index", index, f"one of {', '.join(INDICES)}")
     now = await _known(services, area, index, at, as_of, since is None)
     change = None
     if since is not None:

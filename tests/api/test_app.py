@@ -93,6 +93,56 @@ def test_a_parameter_like_none_of_the_routes_is_ignored_and_every_misspelt_one_i
     assert [error["name"] for error in answer.json()["errors"]] == ["levels", "Parent"]
 
 
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("/v1/areas/310104/vitals?at=2026-11-20T08:00:00Z", "none"),
+        ("/v1/readings/bus?since=x", "device, area, from, to, limit, cursor"),
+    ],
+)
+def test_a_time_where_none_can_be_chosen_is_refused(client: httpx.Client, path: str, known: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].endswith(f"is no parameter here, must be left out; there are {known}")
+
+
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("/v1/devices?limit=ten", 'limit is "ten", must be an integer'),
+        ("/v1/devices?kind=", 'kind is "", must be text of 1 characters or more'),
+        ("/v1/devices?q=%00", 'q is "\\u0000", must be text without NUL'),
+        ("/v1/rejects?resolved=maybe", 'resolved is "maybe", must be true or false'),
+        ("/v1/rejects?reason=typo", 'reason is "typo", must be one of syntax, schema, range'),
+        ("/v1/areas/310104/vitals/history?indicator=x", 'indicator is "x", must be one of composite, waste'),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_its_value_and_what_would_be_right(
+    client: httpx.Client, codes: dict[str, str], path: str, detail: str
+) -> None:
+    answer = client.get(path.replace("310104", codes["east"]))
+    assert answer.status_code == 422
+    assert detail in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"{", "the body is not JSON: "),
+        (b"[]", "body is [], must be an object"),
+        (b'{"areas": "310000", "from": 1, "to": 2}', 'areas is "310000", must be a list'),
+        (b'{"areas": [], "from": 1, "to": 2}', "areas is [], must be a list of 1 or more"),
+        (b'{"areas": ["1"], "from": 1, "to": 2, "colour": "red"}', "colour is no field here, must be left out"),
+    ],
+)
+def test_a_wrong_body_is_named_with_its_value_and_what_would_be_right(
+    client: httpx.Client, body: bytes, detail: str
+) -> None:
+    answer = client.post("/v1/whatif", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert any(detail in error["detail"] for error in answer.json()["errors"])
+
+
 def test_an_unknown_path_is_a_problem(client: httpx.Client) -> None:
     for path in ("/v1/nothing", "/nothing", "/v1", "/v1/areas/"):
         answer = client.get(path)

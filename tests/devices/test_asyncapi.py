@@ -22,6 +22,7 @@ def test_outputs_have_their_topics() -> None:
     channels = document()["channels"]
     assert channels["vitals"]["address"].format(city="310000", area="310104") == topics.vitals("310104")
     assert channels["tick"]["address"].format(city="310000") == topics.tick
+    assert channels["incident"]["address"].format(city="310000", incident="x") == topics.incident("x")
     assert channels["meta"]["address"].format(city="310000", kind="bus", device="7") == topics.meta("bus", "7")
     assert channels["error"]["address"].format(city="310000", kind="bus", device="7") == topics.error("bus", "7")
     bus, ack = kinds()["bus"], {"city": "310000", "kind": "bus", "device": "7", "event": "arrival"}
