@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
+from numpy.typing import NDArray
 
 from devices.contract import Flaw, shown
 from devices.topics import Address, Topics, device_flaw
@@ -15,7 +16,9 @@ _CACHED_TOPICS = 200_000
 _LONGEST_CACHED_TOPIC = 256
 _MOST_NAMED = 10_000
 _MOST_SPOKEN = 1_000_000
-"""names that are remembered for the scanner; some 50 bytes each"""
+"""names that are remembered for the scanner; some 25 bytes each, and the name"""
+_FEW_SPOKEN = 1024
+_USUAL_NAME = 32
 
 
 @dataclass(slots=True)
@@ -81,12 +84,11 @@ class SpokenNames:
     """Which device each speaker means by a name, as the scanner looks it up."""
 
     def __init__(self) -> None:
-        self._count, self._used = 0, 0
-        self.table = _table(1024, 32_768)
+        self._count, self._used, self.table = 0, 0, _nobody()
 
     def clear(self) -> None:
         if self._count:
-            self._count, self._used, self.table = 0, 0, _table(1024, 32_768)
+            self._count, self._used, self.table = 0, 0, _nobody()
 
     def add(self, found: list[tuple[int, bytes, int]]) -> None:
         """Add (number of the speaker, name, key), none of which is there."""
@@ -94,36 +96,56 @@ class SpokenNames:
             return
         if self._count + len(found) > _MOST_SPOKEN:
             self.clear()
-        self._make_room(len(found), sum(len(name) for _, name, _ in found))
-        table, first, end = self.table, self._count, self._used
-        for number, (speaker, name, key) in enumerate(found, start=first):
-            start, end = end, end + len(name)
-            table.names[start:end] = np.frombuffer(name, np.uint8)
-            table.entries[number] = 0, speaker, key, start, end
-        self._count, self._used = first + len(found), end
-        kernels.enter(first, self._count, table)
+        numbers, names, keys = zip(*found, strict=True)
+        speaker, text = np.array(numbers, np.int64), np.frombuffer(b"".join(names), np.uint8)
+        self._make_room(len(found), len(text))
+        table, first, last = self.table, self._count, self._count + len(found)
+        table.names[self._used : self._used + len(text)] = text
+        table.entries[first:last, kernels.OWNER_LOW] = speaker & ((1 << kernels.LOW_BITS) - 1)
+        table.entries[first:last, kernels.OWNER_HIGH] = speaker >> kernels.LOW_BITS
+        table.entries[first:last, kernels.DEVICE_KEY] = keys
+        table.entries[first + 1 : last + 1, kernels.NAME_START] = self._used + np.cumsum([*map(len, names)])
+        self._count, self._used = last, self._used + len(text)
+        kernels.enter(first, last, table)
 
     def _make_room(self, entries: int, size: int) -> None:
-        old, count, used = self.table, self._count, self._used
-        if count + entries <= len(old.entries) and used + size <= len(old.names):
-            return
-        self.table = _table(2 * (count + entries), 2 * (used + size))
-        self.table.entries[:count] = old.entries[:count]
-        self.table.names[:used] = old.names[:used]
-        kernels.enter(0, count, self.table)
+        """By an eighth at least, so that growth stays cheap, and little is held in vain."""
+        table, count, used = self.table, self._count, self._used
+        room = len(table.entries) - 1
+        if used + size > len(table.names):
+            names = np.empty(max(used + size, len(table.names) * 9 // 8), np.uint8)
+            names[:used] = table.names[:used]
+            table = table._replace(names=names)
+        if count + entries > room:
+            wider = _entries(max(count + entries, room * 9 // 8))
+            wider[: count + 1] = table.entries[: count + 1]
+            table = table._replace(entries=wider)
+            slots = _slots_for(len(wider) - 1)
+            if slots > len(table.slots):
+                table = table._replace(slots=np.full(slots, kernels.EMPTY_SLOT, np.int32))
+                kernels.enter(0, count, table)
+        self.table = table
 
 
 _SEED = int.from_bytes(np.random.default_rng().bytes(6), "big")
 
 
-def _table(entries: int, size: int) -> kernels.Spoken:
-    """An empty one with room for so many names of so many bytes together."""
+def _nobody() -> kernels.Spoken:
+    """An empty table with room for a few."""
     return kernels.Spoken(
-        slots=np.full(1 << (2 * entries).bit_length(), -1, np.int64),
-        entries=np.empty((entries, kernels.ENTRY), np.int64),
-        names=np.empty(size, np.uint8),
+        slots=np.full(_slots_for(_FEW_SPOKEN), kernels.EMPTY_SLOT, np.int32),
+        entries=_entries(_FEW_SPOKEN),
+        names=np.empty(_FEW_SPOKEN * _USUAL_NAME, np.uint8),
         seed=_SEED,
     )
+
+
+def _slots_for(entries: int) -> int:
+    return 1 << (entries * 3 // 2).bit_length()
+
+
+def _entries(count: int) -> NDArray[np.int32]:
+    return np.zeros((count + 1, kernels.ENTRY), np.int32)
 
 
 def spoken_for(named: object, address: Address, registry: Registry) -> Device | Flaw:

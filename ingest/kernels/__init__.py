@@ -53,7 +53,18 @@ try:
         Rows,
         scan,
     )
-    from ingest.kernels.texts import ENTRY, Spoken, enter, intern
+    from ingest.kernels.texts import (
+        DEVICE_KEY,
+        ENTRY,
+        LOW_BITS,
+        NAME_START,
+        OWNER_HIGH,
+        OWNER_LOW,
+        Spoken,
+        enter,
+        intern,
+    )
+    from ingest.kernels.texts import EMPTY as EMPTY_SLOT
 finally:
     config.CACHE_DIR = _THEIRS  # type: ignore[attr-defined]
 
@@ -61,16 +72,22 @@ __all__ = [
     "BOOLEAN",
     "CHOICE",
     "DEVICE",
+    "DEVICE_KEY",
+    "EMPTY_SLOT",
     "ENTRY",
     "INSTANT",
     "INTEGER",
     "ITEM",
     "KEY",
     "LABEL",
+    "LOW_BITS",
     "NAMED",
     "NAMED_AT",
+    "NAME_START",
     "NUMBER",
     "OTHERS",
+    "OWNER_HIGH",
+    "OWNER_LOW",
     "PAYLOAD",
     "POINT",
     "RECEIVED",

@@ -13,17 +13,19 @@ _PRIME = 0x100000001B3
 _BASIS = -0x340D631B7BDDDCDB
 
 
-HASH, OWNER, DEVICE_KEY, NAME_START, NAME_END, ENTRY = range(6)
+OWNER_LOW, OWNER_HIGH, DEVICE_KEY, NAME_START, ENTRY = range(5)
 """what ``Spoken.entries`` says of each, and how much that is"""
+LOW_BITS = 31
 
 
 class Spoken(NamedTuple):
-    """Which device a topic's speaker means by a name."""
+    """Which device a topic's speaker means by a name; there may be a million, of 16 bytes and a name each."""
 
-    slots: NDArray[np.int64]
-    """number of an entry or EMPTY; a power of two of them, at least twice as many as entries"""
-    entries: NDArray[np.int64]
-    """[entries, ENTRY]: hash; number of the speaker; key of the device; where the name stands in ``names``"""
+    slots: NDArray[np.int32]
+    """number of an entry or EMPTY; a power of two of them, at least one and a half times as many as entries"""
+    entries: NDArray[np.int32]
+    """[entries + 1, ENTRY]: number of the speaker, LOW_BITS of it and the others; key of the device; where the name
+    begins in ``names``, which is where the one before ends"""
     names: Text
     seed: int
     """drawn anew by every process: nobody can choose names that meet in one slot"""
@@ -41,29 +43,28 @@ def _hashed(text: Text, at: int, end: int, seed: int) -> Any:
 @inner
 def find(text: Text, at: int, end: int, speaker: int, slots: Any, entries: Any, names: Text, seed: int) -> Any:
     """Key of the device that a speaker means by a name; -1 if that is not in the table."""
-    hashed = _hashed(text, at, end, seed + speaker)
+    low, high = speaker & ((1 << LOW_BITS) - 1), speaker >> LOW_BITS
     mask = len(slots) - 1
-    slot = hashed & mask
+    slot = _hashed(text, at, end, seed + speaker) & mask
     while slots[slot] != EMPTY:
         entry = slots[slot]
-        if entries[entry, HASH] == hashed and entries[entry, OWNER] == speaker:
-            start, stop = entries[entry, NAME_START], entries[entry, NAME_END]
+        if entries[entry, OWNER_LOW] == low and entries[entry, OWNER_HIGH] == high:
+            start, stop = np.int64(entries[entry, NAME_START]), np.int64(entries[entry + 1, NAME_START])
             if stop - start == end - at and says(text, at, names, start, stop):
-                return entries[entry, DEVICE_KEY]
+                return np.int64(entries[entry, DEVICE_KEY])
         slot = (slot + 1) & mask
     return -1
 
 
 @njit(cache=True, nogil=True)
 def enter(first: int, last: int, spoken: Spoken) -> None:
-    """Lead to the entries numbered ``first`` to ``last`` - 1, which lack but their hashes."""
+    """Lead to the entries numbered ``first`` to ``last`` - 1."""
     slots, entries, names, seed = spoken.slots, spoken.entries, spoken.names, spoken.seed
     mask = len(slots) - 1
     for entry in range(first, last):
-        start, end = entries[entry, NAME_START], entries[entry, NAME_END]
-        hashed = _hashed(names, start, end, seed + entries[entry, OWNER])
-        entries[entry, HASH] = hashed
-        slot = hashed & mask
+        speaker = (np.int64(entries[entry, OWNER_HIGH]) << LOW_BITS) | np.int64(entries[entry, OWNER_LOW])
+        start, end = np.int64(entries[entry, NAME_START]), np.int64(entries[entry + 1, NAME_START])
+        slot = _hashed(names, start, end, seed + speaker) & mask
         while slots[slot] != EMPTY:
             slot = (slot + 1) & mask
         slots[slot] = entry
