@@ -1,8 +1,10 @@
 """The measurements behind docs/reliability.md, each repeatable by its name; each prints one line a result."""
 
 import random
+import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import psycopg
 
@@ -11,7 +13,7 @@ from tests.torture.book import Book
 from tests.torture.cast import Cast
 from tests.torture.load import DIRECT, MEBIBYTE, Load, Sample, load, slope
 from tests.torture.population import Publishers, wait_until
-from tests.torture.processes import Node
+from tests.torture.processes import Node, processor_time
 from tests.torture.run import Outcome, audit
 from tests.torture.world import Options, Servers, world
 
@@ -108,18 +110,23 @@ def poison_held(made: Servers) -> bool:
 
 def poison(made: Servers, messages: int = 100_000, pairs: int = 3, *, held: bool = False) -> bool:
     """100,000 messages of which 10,000 are poison, against as many good ones; alternating."""
-    rates: dict[str, list[float]] = {"clean": [], "poisoned": []}
+    floods: dict[str, list[_Flooded]] = {"clean": [], "poisoned": []}
     failures: list[str] = []
     for pair in range(pairs):
         for name, share in (("clean", 0.0), ("poisoned", 0.1)):
-            rate, verdict = _flood(made, f"{name}-{pair}", share, messages, held=held)
-            rates[name].append(rate)
-            failures += verdict.failures
-            print(f"  {name}: {rate:.0f} good readings/s, {dict(verdict.counts)}", flush=True)
-    ratio = sorted(p / c for p, c in zip(rates["poisoned"], rates["clean"], strict=True))
+            flood = _flood(made, f"{name}-{pair}", share, messages, held=held)
+            floods[name].append(flood)
+            failures += flood.verdict.failures
+            used = ", ".join(f"{node} {seconds * 1e6 / messages:.1f}" for node, seconds in flood.processor.items())
+            print(f"  {name}: {flood.rate:.0f} good readings/s, {dict(flood.verdict.counts)};", flush=True)
+            print(f"    processor µs a message: {used}", flush=True)
+    ratio = sorted(p.rate / c.rate for p, c in zip(floods["poisoned"], floods["clean"], strict=True))
     middle = ratio[len(ratio) // 2]
     passed = not failures and middle >= _LEAST_RATIO
-    clean, poisoned = (sorted(rates[name])[pairs // 2] for name in ("clean", "poisoned"))
+    clean, poisoned = (sorted(flood.rate for flood in floods[name])[pairs // 2] for name in ("clean", "poisoned"))
+    for node in floods["clean"][0].processor:
+        good, bad = _costs(node, floods["clean"], floods["poisoned"], messages)
+        print(f"  {node}: {good * 1e6:.1f} µs of processor a good message, {bad * 1e6:.1f} a poisonous one")
     print(
         f"{'passed' if passed else 'failed'}: {messages} messages, 10 % poison: {poisoned:.0f} good readings/s"
         f" beside it, {clean:.0f} without, ratio {middle:.2f} ({ratio[0]:.2f}–{ratio[-1]:.2f} in {pairs} pairs, least"
@@ -131,8 +138,27 @@ def poison(made: Servers, messages: int = 100_000, pairs: int = 3, *, held: bool
     return passed
 
 
-def _flood(made: Servers, name: str, share: float, messages: int, *, held: bool) -> tuple[float, Verdict]:
-    """Good readings a second, from publishers that send as fast as they can, or from a broker that holds it all."""
+@dataclass(frozen=True)
+class _Flooded:
+    """How one flood went."""
+
+    rate: float
+    """good readings a second"""
+    verdict: Verdict
+    processor: dict[str, float]
+    """seconds that each part of the world worked for it"""
+    poisons: int
+
+
+def _costs(node: str, clean: list[_Flooded], poisoned: list[_Flooded], messages: int) -> tuple[float, float]:
+    """Seconds of processor that a good and a poisonous message cost a node; medians over the floods."""
+    good = statistics.median(flood.processor[node] for flood in clean) / messages
+    bad = statistics.median((f.processor[node] - good * (messages - f.poisons)) / f.poisons for f in poisoned)
+    return good, bad
+
+
+def _flood(made: Servers, name: str, share: float, messages: int, *, held: bool) -> _Flooded:
+    """Publishers that send as fast as they can, or a broker that holds it all."""
     with world(made, name, DIRECT) as opened:
         book = Book(opened.folder / "book.sqlite")
         casts = [Cast(f"p{n}", random.Random(f"{name}/{n}"), plain=True, poison_share=share) for n in range(4)]
@@ -144,6 +170,8 @@ def _flood(made: Servers, name: str, share: float, messages: int, *, held: bool)
             if held:
                 opened.pipeline.stop()
                 time.sleep(6)  # the broker gives the connection up and keeps what comes for the session
+            nodes = {node.name: node for node in (opened.pipeline, opened.database, opened.broker)}
+            before = {name: processor_time(node.pid) for name, node in nodes.items()}
             began = time.monotonic()
             publishers.publish()
             wait_until(lambda: publishers.supplied >= messages and not publishers.waiting, 300, "all is published")
@@ -152,12 +180,13 @@ def _flood(made: Servers, name: str, share: float, messages: int, *, held: bool)
                 opened.pipeline.proceed()
             with opened.connect() as connection:
                 taken = _time_to_store(connection, good, since=None if held else began)
+            used = {name: processor_time(node.pid) - before[name] for name, node in nodes.items()}
         finally:
             publishers.stop()
         outcome = Outcome(0, Verdict())
         audit(opened, book, since, outcome)
         book.close()
-    return good / taken, outcome.verdict
+    return _Flooded(good / taken, outcome.verdict, used, sum(cast.poisons for cast in casts))
 
 
 def _time_to_store(connection: psycopg.Connection, wanted: int, since: float | None) -> float:
