@@ -13,12 +13,13 @@ from deploy.errors import DeployError
 from deploy.settings import Settings
 from deploy.stopping import StopRequest
 from devices.city import CityError, load_city
-from devices.contract import Stream
+from devices.contract import Flaw, Stream
 from devices.explaining import explain
 from devices.kinds import kinds, streams
 from devices.outbox import PublishError
 from devices.publisher import Server
 from devices.topics import Topics, device_flaw
+from ingest.payload import read_value
 
 
 def run_check(stream_name: str, target: str, settings: Settings, *, mqtt_url: str | None, seconds: float | None) -> int:
@@ -28,8 +29,8 @@ def run_check(stream_name: str, target: str, settings: Settings, *, mqtt_url: st
     """
     stream = _stream(stream_name)
     if target == "-" or Path(target).is_file():
-        text = sys.stdin.read() if target == "-" else Path(target).read_text(errors="replace")
-        return _print_verdicts(verdicts(stream, text))
+        content = sys.stdin.buffer.read() if target == "-" else Path(target).read_bytes()
+        return _print_verdicts(verdicts(stream, content))
     if flaw := device_flaw(target):
         raise DeployError(f"{target!r} is neither a file nor a device id: {flaw.detail}")
     return _listen(stream.kind, target, settings, mqtt_url or settings.broker, seconds)
@@ -42,14 +43,15 @@ def _stream(name: str) -> Stream:
     return known[name]
 
 
-def verdicts(stream: Stream, text: str) -> Iterator[tuple[str, str | None]]:
-    """Every reading in a text with what is wrong with it, None where nothing is.
+def verdicts(stream: Stream, content: bytes) -> Iterator[tuple[str, str | None]]:
+    """Every reading in a file with what is wrong with it, None where nothing is.
 
-    The text is a payload (an object, or an array of them) or several payloads, one on a line.
+    It holds a payload (an object, or an array of them) or several payloads, one on a line. They are read as ingest
+    reads them; what only shows on arrival (the clock, who is registered, what is stored) is not judged.
     """
-    for place, payload in _payloads(text):
-        if isinstance(payload, ValueError):
-            yield place, f"syntax: {payload}"
+    for place, payload in _payloads(content):
+        if isinstance(payload, Flaw):
+            yield f"{place}payload", f"{payload.reason}: {payload.detail}"
             continue
         readings = payload if isinstance(payload, list) else [payload]
         for number, reading in enumerate(readings, 1):
@@ -58,20 +60,15 @@ def verdicts(stream: Stream, text: str) -> Iterator[tuple[str, str | None]]:
             yield where, f"{flaw.reason}: {flaw.detail}" if flaw else None
 
 
-def _payloads(text: str) -> Iterator[tuple[str, Any]]:
-    try:
-        yield "", json.loads(text)
+def _payloads(content: bytes) -> Iterator[tuple[str, Any]]:
+    """JSON values, or a Flaw where there is none, each with its place."""
+    value = read_value(content)
+    lines = [line for line in content.splitlines() if line.strip()]
+    if not (isinstance(value, Flaw) and value.reason == "syntax") or len(lines) < 2:
+        yield "", value
         return
-    except ValueError as error:
-        lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) < 2:
-            yield "", error
-            return
     for number, line in enumerate(lines, 1):
-        try:
-            yield f"line {number}, ", json.loads(line)
-        except ValueError as error:
-            yield f"line {number}, ", error
+        yield f"line {number}, ", read_value(line)
 
 
 def _print_verdicts(found: Iterable[tuple[str, str | None]]) -> int:

@@ -16,7 +16,7 @@ BAY = {"dateObserved": "2026-11-20T08:00:00+08:00", "status": "occupied"}
 
 
 def _judge(text: str) -> list[str | None]:
-    return [flaw for _, flaw in verdicts(streams()["parking_bay"], text)]
+    return [flaw for _, flaw in verdicts(streams()["parking_bay"], text.encode())]
 
 
 def test_a_right_reading_and_a_right_pack_pass() -> None:
@@ -31,6 +31,13 @@ def test_one_payload_a_line_is_judged_line_by_line() -> None:
     assert "status" in second
     assert third is not None
     assert third.startswith("syntax: ")
+
+
+@pytest.mark.parametrize(("text", "reason"), [("[" * 5000, "syntax"), ("[]", "schema"), ("", "syntax")])
+def test_what_is_no_payload_is_refused_as_ingest_does(text: str, reason: str) -> None:
+    (flaw,) = _judge(text)
+    assert flaw is not None
+    assert flaw.startswith(f"{reason}: the pa")
 
 
 def test_a_file_with_a_flaw_gives_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
