@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from devices.city import City, load_city
+from devices.city import City
 from devices.contract import Event, Kind, Telemetry
 from devices.explaining import explain
 from devices.kinds import kinds, streams
@@ -19,11 +19,6 @@ from devices.simulation.plan import share_out
 from devices.units import Decibel, Instant, Label, Point, Unit, parse_instant
 
 MORNING = datetime(2026, 11, 20, 0, 0, tzinfo=UTC)  # 08:00 in Shanghai
-
-
-@pytest.fixture(scope="module")
-def city() -> City:
-    return load_city("shanghai")
 
 
 def run(fleet: Fleet, start: datetime, seconds: int, step: float = 5.0) -> list[Emission]:
