@@ -86,3 +86,8 @@ def count_rows(connection: psycopg.Connection, table: str) -> int:
     row = connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()
     assert row is not None
     return int(row[0])
+
+
+def rejects(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
+    """(id, reason, detail, resolution) of all, in the order they came."""
+    return connection.execute("SELECT id, reason, detail, resolution FROM rejects ORDER BY id").fetchall()
