@@ -3,8 +3,9 @@
 import contextlib
 import ctypes
 
-_M_ARENA_MAX = -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """of glibc's malloc.h"""
+_LARGE, _SPARE = 2**20, 2**26
 
 
 def share_one_heap() -> None:
@@ -15,6 +16,18 @@ def share_one_heap() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def keep_large_apart() -> None:
+    """Have pieces of a megabyte and more mapped each on its own, so that they go back when they are freed.
+
+    Left to itself glibc takes ever larger ones from the heap: what grows leaves gaps there, and arrays of zeros that
+    nobody has written to yet take memory, since a gap must be cleared. Elsewhere nothing happens.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        libc.mallopt(_M_TRIM_THRESHOLD, _SPARE)  # fixed too from now on, and low
 
 
 def give_back() -> None:

@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from deploy.heap import give_back, share_one_heap
+from deploy.heap import give_back, keep_large_apart, share_one_heap
 from deploy.settings import Settings
 from devices.city import load_city
 from devices.kinds import kinds
@@ -138,6 +138,7 @@ class Pipeline:
 def run_pipeline(settings: Settings) -> int:
     """Run the pipeline until SIGTERM or SIGINT; returns the exit code."""
     share_one_heap()
+    keep_large_apart()
     pipeline = Pipeline(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: pipeline.stop())

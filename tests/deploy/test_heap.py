@@ -45,6 +45,24 @@ give_back()
 print(before - resident())
 """
 
+GROWTH = """
+import sys
+import numpy as np
+from deploy.heap import keep_large_apart
+if sys.argv[1] == "apart":
+    keep_large_apart()
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+held, before = [], resident()
+for _ in range(20):  # a larger array takes the place of one, and something small is kept behind it
+    for size in range(2_000_000, 20_000_000, 2_000_000):
+        array = np.ones(size, np.uint8)
+        held.append(np.ones(200_000, np.uint8))
+    del array
+    held.append(np.zeros(size, np.uint8))
+print(resident() - before - 20 * 9 * 200_000)
+"""
+
 glibc_alone = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has other heaps")
 
 
@@ -64,3 +82,13 @@ def test_what_lies_below_something_in_use_is_given_back() -> None:
     command = [sys.executable, "-c", GAPS]
     told = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
     assert int(told.stdout) > 80_000_000
+
+
+@glibc_alone
+def test_arrays_that_were_freed_leave_nothing_and_those_not_written_to_take_nothing() -> None:
+    taken = []
+    for how in ("apart", "mixed"):
+        command = [sys.executable, "-c", GROWTH, how]
+        told = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+        taken.append(int(told.stdout))
+    assert taken[0] < 10_000_000 < taken[1]
