@@ -3,9 +3,10 @@
 What comes back is bit for bit what went in; only what nobody needs after the commit is left out (the delivery a
 reading came in and its place in a pack). Pure.
 
-    integers   least value + differences in 1, 2 or 4 bytes
+    integers   least value + differences in 1, 2 or 4 bytes; where neighbours are alike, or one step apart, as in a
+               gateway's pack, the steps from one to the next and how often each is made
     decimals   such as 12.34 as integers with the power of ten that gives them back exactly
-    labels     place in a list of the distinct ones
+    labels     place in a list of the distinct ones, whose texts are one
     constant   once
 """
 
@@ -23,6 +24,10 @@ from processing.decimals import POWERS, whole
 PACKED_FROM = 1_000
 """readings; fewer of a stream wait as they are until others have come"""
 _SAMPLE = 64
+_LONG_RUN = 16
+"""values that are in line, on average, where runs are kept instead of values"""
+_BETWEEN = "\0"
+"""labels that are kept as one text"""
 
 _Key = tuple[str, tuple[str, ...]]
 _Held = TypeVar("_Held")
@@ -83,9 +88,9 @@ class _Parcel:
     length: int
     first: int
     """µs: nothing was observed before"""
-    own: tuple["_Narrow", ...]
+    own: tuple["_Narrow | _Runs", ...]
     """device, time, seq, received"""
-    columns: dict[str, "_Narrow"]
+    columns: dict[str, "_Narrow | _Runs"]
 
     @classmethod
     def of(cls, batch: Batch) -> "_Parcel":
@@ -108,7 +113,57 @@ class _Narrow:
     least: Any
     steps: NDArray[Any] | None = None
     power: float = 0.0
-    labels: NDArray[np.object_] | None = None
+    labels: "NDArray[np.object_] | _Text | None" = None
+
+
+@dataclass(frozen=True)
+class _Text:
+    """Labels one after the other; ``nothing``: place of the one that is None, -1 = there is none."""
+
+    text: bytes
+    nothing: int
+
+    @classmethod
+    def of(cls, labels: list[Any]) -> "_Text | None":
+        """None where they cannot be told apart again, or are no texts."""
+        nothing = labels.index(None) if None in labels else -1
+        try:
+            joined = _BETWEEN.join("" if label is None else label for label in labels)
+        except TypeError:
+            return None
+        if joined.count(_BETWEEN) != len(labels) - 1:
+            return None
+        return cls(joined.encode("utf-8", "surrogatepass"), nothing)
+
+    def labels(self) -> NDArray[np.object_]:
+        parts: list[str | None] = [*self.text.decode("utf-8", "surrogatepass").split(_BETWEEN)]
+        if self.nothing >= 0:
+            parts[self.nothing] = None
+        return _objects(parts)
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Integers by the steps from one to the next, the first from 0, modulo 2⁶⁴: each so many times."""
+
+    dtype: np.dtype[Any]
+    steps: NDArray[np.int64]
+    times: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> "_Runs | None":
+        """None where it would save little."""
+        if len(values) < _LONG_RUN:
+            return None
+        steps = np.diff(values.astype(np.int64), prepend=0)
+        starts = np.concatenate(([0], np.flatnonzero(steps[1:] != steps[:-1]) + 1))
+        if _LONG_RUN * len(starts) > len(values):
+            return None
+        times = np.diff(starts, append=len(values)).astype(np.uint32)
+        return cls(values.dtype, steps[starts], times)
+
+    def values(self) -> NDArray[Any]:
+        return np.cumsum(np.repeat(self.steps, self.times)).astype(self.dtype)
 
 
 def _emptied(held: list[_Held]) -> Iterator[_Held]:
@@ -130,7 +185,7 @@ def _joined(batches: list[Batch]) -> Batch:
     return Batch(one.stream, device, time, seq, received, columns, source, item)
 
 
-def narrow(column: Column) -> _Narrow:
+def narrow(column: Column) -> _Narrow | _Runs:
     """A column in as few bytes as its values allow; it must not be empty."""
     match column.dtype.kind:
         case "O":
@@ -138,14 +193,18 @@ def narrow(column: Column) -> _Narrow:
         case "f":
             return _decimals(column)
         case _:
-            return _integers(column, column.dtype)
+            narrowed = _integers(column, column.dtype)
+            return narrowed if narrowed.steps is None else _Runs.of(column) or narrowed
 
 
-def wide(column: _Narrow, length: int) -> Column:
+def wide(column: _Narrow | _Runs, length: int) -> Column:
     """The column as it was."""
+    if isinstance(column, _Runs):
+        return column.values()
     steps = np.zeros(length, np.uint8) if column.steps is None else column.steps
     if column.labels is not None:
-        labels: Column = column.labels[steps]
+        known = column.labels.labels() if isinstance(column.labels, _Text) else column.labels
+        labels: Column = known[steps]
         return labels
     if column.least is None:
         return steps
@@ -181,9 +240,14 @@ def _decimals(values: NDArray[Any]) -> _Narrow:
 def _labels(column: Column) -> _Narrow:
     places: dict[Any, int] = {}
     found = [places.setdefault(label, len(places)) for label in column.tolist()]
-    labels = np.empty(len(places), object)
-    labels[:] = list(places)
+    labels = _Text.of([*places]) or _objects([*places])
     if len(places) == 1:
         return _Narrow(column.dtype, None, None, 0.0, labels)
     dtype = np.uint16 if len(places) <= 2**16 else np.uint32
     return _Narrow(column.dtype, None, np.array(found, dtype), 0.0, labels)
+
+
+def _objects(labels: list[Any]) -> NDArray[np.object_]:
+    array = np.empty(len(labels), object)
+    array[:] = labels
+    return array

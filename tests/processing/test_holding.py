@@ -35,7 +35,16 @@ def test_integers_come_back(dtype: type, data: st.DataObject) -> None:
     assert same(wide(narrow(column), len(column)), column)
 
 
-@given(st.lists(st.one_of(st.none(), st.text(max_size=3)), min_size=1))
+@given(
+    st.sampled_from([np.int8, np.int32, np.int64]), st.lists(st.tuples(st.integers(), st.integers(1, 300)), min_size=1)
+)
+def test_integers_in_line_come_back(dtype: type, runs: list[tuple[int, int]]) -> None:
+    steps = np.repeat(np.array([step % 2**64 for step, _ in runs], np.uint64), [times for _, times in runs])
+    column = np.cumsum(steps).astype(np.int64).astype(dtype)
+    assert same(wide(narrow(column), len(column)), column)
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=3), st.just("\0"), st.just("\ud800")), min_size=1))
 def test_labels_come_back(labels: list[str | None]) -> None:
     column = np.array(labels, object)
     assert same(wide(narrow(column), len(column)), column)
@@ -47,14 +56,23 @@ def test_labels_come_back(labels: list[str | None]) -> None:
         (np.arange(10_000) / 100, 2),
         (NOW + np.arange(10_000) * 4_321, 4),
         (np.array(["r1", "r2", None] * 3_000, object), 2),
+        (NOW + np.arange(10_000) // 100 * 4_321, 0.5),
+        (np.arange(10_000, dtype=np.int32) * 5 + np.arange(10_000, dtype=np.int32) // 100, 0.5),
         (np.full(10_000, np.nan), 0),
         (np.full(10_000, MISSING), 0),
         (np.full(10_000, None), 0),
     ],
 )
-def test_a_column_takes_as_many_bytes_as_its_values_need(column: Column, most: int) -> None:
-    steps = narrow(column).steps
-    assert (0 if steps is None else steps.nbytes) <= most * len(column)
+def test_a_column_takes_as_many_bytes_as_its_values_need(column: Column, most: float) -> None:
+    held = [part for part in vars(narrow(column)).values() if isinstance(part, np.ndarray)]
+    assert sum(part.nbytes for part in held) <= most * len(column)
+    assert same(wide(narrow(column), len(column)), column)
+
+
+def test_labels_take_little_more_than_their_letters() -> None:
+    kept = narrow(np.array([f"t{n}" for n in range(5_000)] + [None], object))
+    assert len(kept.labels.text) < 7 * 5_000  # type: ignore[union-attr]
+    assert narrow(np.array([f"t{n}\0" for n in range(5_000)], object)).labels.nbytes  # type: ignore[union-attr]
 
 
 def bays(first: int, count: int) -> Batch:
