@@ -57,12 +57,6 @@ def migrate(url: str, declared: Iterable[Stream] | None = None) -> list[str]:
         return done + _fit_chunks(connection, wanted)
 
 
-def timescale_license(connection: psycopg.Connection) -> str:
-    """``apache`` or ``timescale``: only the latter has compression and policies."""
-    row = connection.execute("SHOW timescaledb.license").fetchone()
-    return str(row[0]) if row else "apache"
-
-
 def _apply_migrations(connection: psycopg.Connection) -> list[str]:
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations"

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from processing.array_rows import Field, array_cursor, copy_in
 from processing.legends import legend_of, places_of
-from processing.rollups import STEPS, Figures, Rollup, Step, bucket, buckets, combine, of_minute
+from processing.rollups import STEPS, Figures, Rollup, Step, buckets, combine, of_minute
 from processing.store import read_minutes
 from processing.windows import MINUTE
 
@@ -145,11 +145,6 @@ def _parts(
         smaller = STEPS[STEPS.index(step) - 1]
         for _, rollups in read_rollups(connection, areas, smaller, start, end):
             yield from rollups.items()
-
-
-def whole_days(first: int, last: int, zone: tzinfo) -> tuple[int, int]:
-    """The first and the last minute of the local days that hold ``first`` and ``last`` (all µs)."""
-    return bucket("day", first, zone)[0], bucket("day", last, zone)[1] - MINUTE
 
 
 def _now(connection: psycopg.Connection) -> int:

@@ -15,7 +15,6 @@ from processing.engine import Engine
 SECOND = 1_000_000
 NOW = 1_795_161_600 * SECOND
 """2026-11-20T08:00:00Z"""
-ARRIVALS_PER_BUS = 1
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,6 @@ def describe() -> dict[str, Any]:
     }
 
 
-def resident_megabytes(pid: int) -> float:
-    """Memory of a process that is in RAM now."""
-    return int(_field(f"/proc/{pid}/status", "VmRSS").split()[0]) / 1024
-
-
 def peak_megabytes(pid: int) -> float:
     """The most memory a process ever had in RAM."""
     return int(_field(f"/proc/{pid}/status", "VmHWM").split()[0]) / 1024

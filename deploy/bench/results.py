@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-ROUNDS = 5
-
 
 @dataclass(frozen=True)
 class Target:

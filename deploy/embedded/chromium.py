@@ -1,6 +1,5 @@
-"""A headless Chromium for the browser tests: the machine's own, else a private copy in the cache."""
+"""A headless Chromium for the browser tests: a private copy in the cache."""
 
-import shutil
 from pathlib import Path
 
 from deploy.embedded.apt import Wanted
@@ -32,9 +31,3 @@ def chromium_program(cache: Path, interrupted: Interrupted = never) -> tuple[Pat
         f"<cachedir>{copy.parent / 'fontconfig'}</cachedir></fontconfig>\n"
     )
     return copy / _HEADLESS_SHELL, {"FONTCONFIG_FILE": str(fonts)}
-
-
-def installed_chromium() -> Path | None:
-    """Chromium as the machine has it installed, if it does."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    return Path(found) if found else None
