@@ -155,7 +155,7 @@ class _Runs:
         """None where it would save little."""
         if len(values) < _LONG_RUN:
             return None
-        steps = np.diff(values.astype(np.int64), prepend=0)
+        steps: NDArray[np.int64] = np.diff(values.astype(np.int64), prepend=0)
         starts = np.concatenate(([0], np.flatnonzero(steps[1:] != steps[:-1]) + 1))
         if _LONG_RUN * len(starts) > len(values):
             return None

@@ -20,13 +20,13 @@ class PointRing:
     """
 
     def __init__(self, panes: int, values: int) -> None:
-        self._newest: Instants = np.empty(0, np.int64)
+        self._newest: Labels = np.empty(0, np.int32)
         self._offset: NDArray[np.uint32] = np.zeros((panes, 0), np.uint32)
         self._points: NDArray[Any] = np.zeros((panes, 0, values), np.int32)
         self._power: Floats = np.ones(values)
 
     @property
-    def arrays(self) -> tuple[Instants, NDArray[np.uint32], NDArray[Any], Floats]:
+    def arrays(self) -> tuple[Labels, NDArray[np.uint32], NDArray[Any], Floats]:
         """What kernels call a RING."""
         return self._newest, self._offset, self._points, self._power
 

@@ -24,7 +24,7 @@ from processing.method import (
 )
 from processing.names import number_names
 from processing.points import PointRing
-from processing.standing import Floats, Instants, Labels, Measured, Rows, Standing, enlarged, lengthened
+from processing.standing import Floats, Labels, Measured, Rows, Standing, enlarged, lengthened
 
 _HOUR, _MINUTE = 3600.0, 60.0
 _TRIP_BITS = 30
@@ -112,7 +112,7 @@ class States:
 
     def __init__(self, panes: int) -> None:
         self.panes = panes
-        self.newest: Instants = np.empty(0, np.int64)
+        self.newest: Labels = np.empty(0, np.int32)
         self.states: NDArray[np.uint8] = np.zeros((0, -(-panes // kernels.STATES_PER_BYTE)), np.uint8)
 
     def grow(self, size: int) -> None:

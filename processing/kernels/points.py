@@ -4,7 +4,7 @@ A ring of panes by slot, as in ``states``, of which each pane lies together: pan
 memory. Of two readings of one instant the one with the larger values (compared in order) stays, so the order of
 readings does not matter. A RING is, in this order,
 
-    newest   int64[slots]                newest pane, < 0 before the first
+    newest   int32 or int64[slots]       newest pane, < 0 before the first
     offset   uint32[panes, slots]        µs within the pane + 1, 0 = no reading
     points   [panes, slots, values]      float64, or int32 where all values are decimals of few digits
     power    float64[values]             what points are to be divided by, 1 or a power of ten
@@ -20,7 +20,7 @@ from processing.kernels.exact import Floats, Ints, Labels
 
 Offsets = NDArray[np.uint32]
 Numbers = NDArray[Any]
-Ring = tuple[Ints, Offsets, Numbers, Floats]
+Ring = tuple[NDArray[Any], Offsets, Numbers, Floats]
 EARTH = 6_371_008.8
 """mean radius, metres (IUGG)"""
 

@@ -5,6 +5,8 @@ Bits are set, never taken back, so the order of readings does not matter. Panes 
 holds those from newest - n + 1 to newest, pane p at position p modulo n.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -21,12 +23,12 @@ States = NDArray[np.uint8]
 
 
 @njit(cache=True, nogil=True)
-def fold_states(slot: Labels, pane: Ints, state: Codes, panes: int, newest: Ints, states: States) -> None:
+def fold_states(slot: Labels, pane: Ints, state: Codes, panes: int, newest: NDArray[Any], states: States) -> None:
     """Note states in their panes.
 
     slot: int32[n], < 0 = skip; pane: int64[n]; state: int8[n], LOW, HIGH or 0 = neither, which moves the ring on all
-    the same; panes: length of the ring; newest: int64[slots], newest pane, < 0 before the first, updated; states:
-    uint8[slots, panes / 4 or more], 2 bits a pane, updated. A pane the ring has left behind is left out.
+    the same; panes: length of the ring; newest: int32 or int64[slots], newest pane, < 0 before the first, updated;
+    states: uint8[slots, panes / 4 or more], 2 bits a pane, updated. A pane the ring has left behind is left out.
     """
     for i in range(len(slot)):
         s = slot[i]
@@ -42,7 +44,7 @@ def fold_states(slot: Labels, pane: Ints, state: Codes, panes: int, newest: Ints
 
 
 @njit(cache=True, nogil=True)
-def spells(slots: Labels, panes: int, newest: Ints, states: States, found: Records) -> None:
+def spells(slots: Labels, panes: int, newest: NDArray[Any], states: States, found: Records) -> None:
     """Walk through each slot's panes; a pane is high if a reading of it was, and its state lasts to the next known one.
 
     slots: int32[n]; panes, newest, states: as ``fold_states`` keeps them; found: SPELLS[n], written.
