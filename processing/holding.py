@@ -155,7 +155,8 @@ class _Runs:
         """None where it would save little."""
         if len(values) < _LONG_RUN:
             return None
-        steps: NDArray[np.int64] = np.diff(values.astype(np.int64), prepend=0)
+        steps = values.astype(np.int64)
+        steps[1:] -= steps[:-1].copy()
         starts = np.concatenate(([0], np.flatnonzero(steps[1:] != steps[:-1]) + 1))
         if _LONG_RUN * len(starts) > len(values):
             return None
