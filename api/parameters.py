@@ -1,5 +1,6 @@
 """Query parameters that several routes have, each with its check and its words in OpenAPI."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Annotated
@@ -47,13 +48,18 @@ def none_misspelt(connection: HTTPConnection) -> None:
     known = _names(route.dependant)
     errors = []
     for name in connection.query_params:
-        meant = [] if name in known else get_close_matches(name.lower(), known, 1, _ALIKE)
-        if meant or (name not in known and name.lower() in _OF_TIME):
-            right = meant[0] if meant else "left out"
+        meant = misspelt(name, known)
+        if meant is not None or (name not in known and name.lower() in _OF_TIME):
+            right = meant or "left out"
             detail = f"{shown(name)} is no parameter here, must be {right}; there are {', '.join(known) or 'none'}"
             errors.append({"in": "query", "name": name, "detail": detail})
     if errors:
         raise invalid(errors)
+
+
+def misspelt(name: str, known: Sequence[str]) -> str | None:
+    """Which of the known names was probably meant by one that is none of them."""
+    return None if name in known else next(iter(get_close_matches(name.lower(), known, 1, _ALIKE)), None)
 
 
 def _names(dependant: Dependant) -> list[str]:

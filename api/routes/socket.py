@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
 from api import services as provided
 from api.live import Hub, Selection
+from api.parameters import misspelt
 from api.problems import Problem, invalid
 from api.selection import select, words
 from api.services import Services
@@ -21,6 +22,7 @@ MAX_MESSAGE = 64 * 1024  # characters
 MAX_REPLIES = 64
 GOING_AWAY, POLICY, TOO_BIG = 1001, 1008, 1009
 
+_FIELDS = ("areas", "level", "parent")
 _RIGHT = 'must be {"type": "subscribe" or "unsubscribe", "areas": [codes], "level": a level, "parent": a code}'
 
 Words = Annotated[list[str], Query(max_length=300)]
@@ -60,14 +62,17 @@ class Session:
         kind = message.get("type") if isinstance(message, dict) else None
         if kind not in ("subscribe", "unsubscribe"):
             raise invalid([{"detail": f"the message is {shown(message)}, {_RIGHT}"}])
-        lists = [_words(message.get(name)) for name in ("areas", "level", "parent")]
+        for name in message:
+            if (meant := misspelt(name, _FIELDS)) is not None:  # it would mean the whole city
+                raise invalid([{"detail": f"{shown(name)} is no field here, must be {meant}"}])
+        lists = [_words(name, message.get(name)) for name in _FIELDS]
         return kind == "subscribe", select(self._services.city, *lists)
 
 
-def _words(value: Any) -> list[str]:
+def _words(name: str, value: Any) -> list[str]:
     values = value if isinstance(value, list) else [] if value is None else [value]
     if not all(isinstance(item, str) for item in values):
-        raise invalid([{"detail": f"the list is {shown(value)}, must hold texts"}])
+        raise invalid([{"detail": f"{name} is {shown(value)}, must be a text or a list of texts"}])
     return words(values)
 
 

@@ -72,6 +72,7 @@ def test_a_client_changes_what_it_follows(api: RunningApi, pipeline: Pipeline, c
         '{"type":"shout"}',
         '{"type":"subscribe","areas":["1"]}',
         '{"type":"subscribe","level":[3]}',
+        '{"type":"subscribe","area":["310000"]}',
     ],
 )
 def test_a_message_that_means_nothing_is_answered_with_what_would(api: RunningApi, text: str) -> None:
