@@ -11,7 +11,7 @@ from api import description, problems
 from api.auth import Keyring
 from api.config import ApiConfig
 from api.database import Database
-from api.guards import BodyLimit, HostGuard, SecurityHeaders
+from api.guards import BodyLimit, HeadAnswered, HostGuard, SecurityHeaders
 from api.live import Hub
 from api.metrics import Measured, Metrics
 from api.parameters import none_misspelt
@@ -113,3 +113,4 @@ def _guard(app: FastAPI, config: ApiConfig, metrics: Metrics) -> None:
     app.add_middleware(HostGuard, hosts=config.hosts)
     app.add_middleware(Measured, metrics=metrics)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(HeadAnswered)

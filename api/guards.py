@@ -1,5 +1,6 @@
 """What is checked before any route, the Host and the size of the body, and the headers on every answer."""
 
+import asyncio
 from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -38,6 +39,33 @@ class HostGuard:
             return
         detail = f"host is {shown(host)}, must be one of {', '.join(sorted(self._hosts))}"
         await Problem(421, "unknown_host", detail).response(scope["path"])(scope, receive, send)
+
+
+class HeadAnswered:
+    """Answers HEAD as GET; the server leaves the body out. What would stream ends with its headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        begun, ended = asyncio.Event(), False
+
+        async def gone_once_begun() -> Message:
+            await begun.wait()
+            return {"type": "http.disconnect"}
+
+        async def sent(message: Message) -> None:
+            nonlocal ended
+            ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+            begun.set()
+
+        await self._app({**scope, "method": "GET"}, gone_once_begun, sent)
+        if begun.is_set() and not ended:
+            await send({"type": "http.response.body", "body": b""})
 
 
 class BodyLimit:

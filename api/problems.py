@@ -100,6 +100,8 @@ def _from_http(request: Request, error: HTTPException) -> Problem:
         allowed = (error.headers or {}).get("Allow", "another method")
         detail = f"{request.method} is not possible at {shown(path)}, must be {allowed}"
         return Problem(405, "method_not_allowed", detail, headers=error.headers)
+    if error.status_code == 400:  # what FastAPI says of a body whose bytes are no text
+        return invalid([{"in": "body", "detail": "the body cannot be read, must be JSON in UTF-8"}])
     slug = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     return Problem(error.status_code, slug, str(error.detail), headers=error.headers)
 
@@ -131,6 +133,9 @@ def _entry(item: Mapping[str, Any]) -> dict[str, Any]:
     value, context = shown(item.get("input")), item.get("ctx") or {}
     if item["type"] == "json_invalid":
         return {"in": place, "detail": f"the body is not JSON: {context['error']} at character {name}"}
+    if place == "body" and isinstance(item.get("input"), bytes):
+        detail = "the body is not declared as JSON, must be sent with Content-Type: application/json"
+        return {"in": place, "detail": detail}
     if item["type"] == "missing":
         return {"in": place, "name": name, "detail": f"{name} is missing"}
     if item["type"] == "extra_forbidden":

@@ -143,6 +143,35 @@ def test_a_wrong_body_is_named_with_its_value_and_what_would_be_right(
     assert any(detail in error["detail"] for error in answer.json()["errors"])
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "detail"),
+    [
+        (b"\xff", "application/json", "the body cannot be read, must be JSON in UTF-8"),
+        (b"{}", "application/x-www-form-urlencoded", "must be sent with Content-Type: application/json"),
+    ],
+)
+def test_a_body_that_cannot_be_json_is_told_how_to_be(
+    client: httpx.Client, body: bytes, kind: str, detail: str
+) -> None:
+    answer = client.post("/v1/whatif", content=body, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:cityvitals:problem:invalid")
+    assert answer.json()["detail"].endswith(detail)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/areas", 200), ("/livez", 200), ("/", 200), ("/v1/nothing", 404)])
+def test_head_is_answered_as_get_without_the_body(client: httpx.Client, path: str, status: int) -> None:
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (status, b"")
+    assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.content))
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+def test_head_of_a_stream_ends_with_its_headers(client: httpx.Client) -> None:
+    for _ in range(2):
+        head = client.head("/v1/live")
+        assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+
+
 def test_an_unknown_path_is_a_problem(client: httpx.Client) -> None:
     for path in ("/v1/nothing", "/nothing", "/v1", "/v1/areas/"):
         answer = client.get(path)
