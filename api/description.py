@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 
 from api import models
 from api.reference import example_of
-from api.responses import PROBLEM_REFERENCE
+from api.responses import PROBLEM_REFERENCE, problems
 
 _REF = "#/components/schemas/{model}"
 
@@ -25,10 +25,19 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     _add_security(app, document)
-    for path in document["paths"].values():
-        for operation in path.values():
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if path.startswith("/v1/"):
+                _add_common(operation, keys=bool(app.state.services.keyring))
             _finish(document, operation)
     return document
+
+
+def _add_common(operation: dict[str, Any], *, keys: bool) -> None:
+    """The errors that a route has without saying so: a misspelt parameter, a missing key, a body too large."""
+    common = [422] + [401] * keys + [413] * ("requestBody" in operation)
+    for status, answer in problems(*common).items():
+        operation["responses"].setdefault(str(status), answer)
 
 
 def _finish(document: dict[str, Any], operation: dict[str, Any]) -> None:

@@ -44,6 +44,14 @@ def test_every_answer_has_an_example_and_every_error_is_a_problem(method: str, p
                 assert media == "application/problem+json"
 
 
+def test_what_every_route_can_answer_is_described() -> None:
+    for method, path in OPERATIONS:
+        if path.startswith("/v1/"):
+            described = OPENAPI["paths"][path][method]
+            assert "422" in described["responses"]
+            assert ("413" in described["responses"]) == ("requestBody" in described)
+
+
 def test_the_body_of_a_registration_has_examples() -> None:
     body = OPENAPI["paths"]["/v1/devices"]["post"]["requestBody"]["content"]["application/json"]
     assert body["examples"].keys() == {"one", "list"}
