@@ -13,10 +13,10 @@ from processing import kernels
 from processing.expressions import Needs
 from processing.roster import Roster
 from processing.standing import Instants, Labels, enlarged
+from processing.times import Times
 
 Slots = NDArray[np.int32]
 _NO_SLOTS = np.empty(0, np.int32)
-_NARROW = np.iinfo(np.int32)
 
 
 @dataclass(frozen=True)
@@ -76,23 +76,12 @@ class Watch:
         return -(-self._roster.capacity // kernels.BLOCK)
 
 
-class Heard:
-    """Newest time by slot. Who looks at it for the same ``needs`` shares the counting."""
+class Watched:
+    """Whose newest times are looked at; who looks for the same ``needs`` shares the counting."""
 
     def __init__(self, areas: int) -> None:
         self._areas = areas
         self._watches: dict[Needs, Watch] = {}
-        self.newest: Instants = np.empty(0, np.int64)
-        """µs since 1970, kernels.NEVER before the first"""
-
-    def grow(self, size: int) -> None:
-        """Make room for ``size`` slots."""
-        self.newest = enlarged(self.newest, size, kernels.NEVER)
-
-    def fold(self, slot: Labels, time: Instants) -> None:
-        """Take readings in, in any order; slot -1 = skip."""
-        moves = np.empty(len(slot), kernels.MOVE)
-        self._place(moves[: kernels.fold_heard(slot, time, self.newest, moves)])
 
     def watch(self, roster: Roster, needs: Needs) -> Watch:
         """Those of the roster's devices that are equipped for something."""
@@ -106,24 +95,45 @@ class Heard:
         return moves
 
 
-class Newest(Heard):
+class Heard(Watched):
+    """Newest time by slot."""
+
+    def __init__(self, areas: int) -> None:
+        super().__init__(areas)
+        self.newest: Instants = np.empty(0, np.int64)
+        """µs since 1970, kernels.NEVER before the first"""
+
+    def grow(self, size: int) -> None:
+        """Make room for ``size`` slots."""
+        self.newest = enlarged(self.newest, size, kernels.NEVER)
+
+    def fold(self, slot: Labels, time: Instants) -> None:
+        """Take readings in, in any order; slot -1 = skip."""
+        moves = np.empty(len(slot), kernels.MOVE)
+        self._place(moves[: kernels.fold_heard(slot, time, self.newest, moves)])
+
+
+class Newest(Watched):
     """Newest reading by slot: of two of one time the one with the higher seq, of equal ones that which came last."""
 
     def __init__(self, areas: int) -> None:
         super().__init__(areas)
-        self._order: NDArray[np.int32] | NDArray[np.int64] = np.empty(0, np.int32)
+        self.times = Times(self)
+        """shared with others that were given the same readings so far"""
+
+    @property
+    def newest(self) -> Instants:
+        """µs since 1970 by slot, kernels.NEVER before the first."""
+        return self.times.newest
 
     def grow(self, size: int) -> None:
-        super().grow(size)
-        self._order = enlarged(self._order, size, 0)
-
-    def order(self, slots: Slots) -> Instants:
-        """Seq of the newest reading of some slots."""
-        return self._order[slots].astype(np.int64)
+        """Make room for ``size`` slots."""
+        self.times.grow(size)
 
     def take(self, slot: Labels, time: Instants, seq: Instants) -> NDArray[np.void]:
         """Take readings in, in any order; returns what moved, kernels.MOVE[n]."""
-        if self._order.dtype == np.int32 and len(seq) and not _NARROW.min <= seq.min() <= seq.max() <= _NARROW.max:
-            self._order = self._order.astype(np.int64)  # most count from 0: half the memory will do
-        moves = np.empty(len(slot), kernels.MOVE)
-        return self._place(moves[: kernels.fold_newest(slot, time, seq, self.newest, self._order, moves)])
+        return self._place(self.times.take(self, slot, time, seq))
+
+    def again(self, slots: Slots) -> NDArray[np.void]:
+        """Let what comes of the newest readings of some slots take its own place, kernels.MOVE[n]."""
+        return self._place(self.times.again(slots))

@@ -6,11 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processing import kernels
+from processing.heard import Newest
 from processing.standing import Labels, Measured, Rows, Standing, few, quotient
 
 
 class Panes(Protocol):
     """Keeps sums by pane and area."""
+
+    newest: Newest
 
     def grow(self, size: int) -> None: ...
 
@@ -33,6 +36,11 @@ class LoadTracker:
     def __init__(self, panes: Panes, parents: Labels, fewest: int, *, inverse: bool) -> None:
         self._panes, self._parents = panes, parents
         self._fewest, self._inverse = fewest, inverse
+
+    @property
+    def newest(self) -> Newest:
+        """Readings that say something."""
+        return self._panes.newest
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from processing import kernels
 from processing.expressions import gives_codes
-from processing.heard import Heard
+from processing.heard import Newest
 from processing.method import Indicator, is_event, pane_of
 from processing.standing import Labels, Measured, Rows, Standing, few, quotient, ratio
 
@@ -29,13 +29,14 @@ class PaneTracker:
         self._pane_of = np.full(panes, -1, np.int64)
         self._codes = indicator.per is None and gives_codes(indicator.value)
         self._panes = np.zeros((panes, len(parents)), kernels.CODES if self._codes else kernels.SUMS)
-        self._heard = Heard(len(parents))
+        self.newest = Newest(len(parents))
+        """readings that say something; not kept of events"""
         self._settled: tuple[int, int, NDArray[np.void]] | None = None
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
         if not is_event(self._indicator):
-            self._heard.grow(size)
+            self.newest.grow(size)
 
     def fold(self, rows: Rows) -> None:
         """Take readings in, in any order; those older than the window are left out."""
@@ -54,14 +55,15 @@ class PaneTracker:
             known = present & ~np.isnan(value)
             if len(per):
                 known &= ~np.isnan(per)
-            self._heard.fold(np.where(known, rows.slot, -1).astype(np.int32), rows.batch.time)
+            slot = np.where(known, rows.slot, -1).astype(np.int32)
+            self.newest.take(slot, rows.batch.time, rows.batch.seq)
 
     def measure(self, at: int, standing: Standing) -> Measured:
         """Sum up the window that ends at ``at``."""
         last = at // self.pane
         partials = self._summed(last - len(self._pane_of) + 1, last)
         # No event is news of a quiet device, not silence: what counts there is whether the device lives.
-        standing.count(standing.heard if is_event(self._indicator) else self._heard, partials)
+        standing.count(standing.heard if is_event(self._indicator) else self.newest, partials)
         kernels.roll_up(self._parents, partials)
         if self._indicator.aggregation == "window_rate":
             value = kernels.total(partials["hi"], partials["lo"]) * self._indicator.rate_per / self._indicator.window

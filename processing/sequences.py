@@ -84,9 +84,7 @@ class SequenceTracker(LatestTracker):
         late = np.ones(len(touched), np.bool_)
         late[place[moves["row"]]] = False
         if late.any():  # the newest reading is what it was, and what comes of the history is not
-            newest, slots = self.group.newest, touched[late]
-            again = newest.take(slots, newest.newest[slots], newest.order(slots))
-            self.move(again, measured[late], per[late])
+            self.move(self.group.newest.again(touched[late]), measured[late], per[late])
 
     def measure(self, at: int, standing: Standing) -> Measured:
         """Sum up what is fresh at ``at``; where no device has anything to relate to, there is nothing to measure."""

@@ -11,7 +11,7 @@ from processing import kernels
 from processing.expressions import Expression, Needs
 
 if TYPE_CHECKING:
-    from processing.heard import Heard
+    from processing.heard import Heard, Newest
     from processing.roster import Roster
 
 Labels = NDArray[np.int32]
@@ -55,7 +55,7 @@ class Standing:
         there = (places["area"] >= 0) & (reach >= 0) & (self.heard.newest[slots] + reach >= self.at)
         return np.where(there, places["area"], -1).astype(np.int32)
 
-    def count(self, heard: "Heard", partials: NDArray[np.void]) -> None:
+    def count(self, heard: "Heard | Newest", partials: NDArray[np.void]) -> None:
         """Set fresh, reporting and newest of kernels.PARTIAL[areas] to what was heard of the expected devices."""
         counts = self._counts(heard)
         partials["fresh"] = partials["reporting"] = counts["fresh"]
@@ -65,7 +65,7 @@ class Standing:
         """kernels.COUNT[areas] of what was heard of the expected devices on any stream, not rolled up."""
         return self._counts(self.heard)
 
-    def _counts(self, heard: "Heard") -> NDArray[np.void]:
+    def _counts(self, heard: "Heard | Newest") -> NDArray[np.void]:
         watch = heard.watch(self.roster, self.needs)
         watch.advance(heard.newest, self.at)
         return watch.counts

@@ -9,9 +9,10 @@ from typing import Any
 
 from devices.kinds import kinds, streams
 from processing.expressions import gives_codes
+from processing.heard import Newest
 from processing.latest import LatestGroup, LatestTracker, Storage
 from processing.loads import LoadTracker
-from processing.method import SEQUENCES, STALE_AFTER_INTERVALS, Indicator, kind_of, pane_of
+from processing.method import SEQUENCES, STALE_AFTER_INTERVALS, Indicator, is_event, kind_of, pane_of
 from processing.panes import PaneTracker
 from processing.sensing import SensingTracker
 from processing.sequences import SequenceTracker
@@ -32,11 +33,13 @@ Tracker = LatestTracker | PaneTracker | WaitTracker | ClearTracker | LoadTracker
 
 
 def make_trackers(indicators: Sequence[Indicator], parents: Labels) -> dict[str, Tracker]:
-    """A tracker for each indicator; those of newest readings that look at the same ones share what they can."""
+    """A tracker for each indicator; those of newest readings that look at the same ones share what they can,
+    and all of a stream the times of those readings while they find the same ones to say something."""
     trackers: dict[str, Tracker] = {}
     groups: dict[Any, LatestGroup] = {}
     lenders: dict[Any, SequenceTracker] = {}
     books: dict[Any, ArrivalBook] = {}
+    newest: dict[str, Newest] = {}
     for indicator in indicators:
         tracker = trackers[indicator.id] = make_tracker(indicator, parents)
         if isinstance(tracker, LatestTracker) and not isinstance(tracker, SequenceTracker):
@@ -44,6 +47,9 @@ def make_trackers(indicators: Sequence[Indicator], parents: Labels) -> dict[str,
             looked_at = indicator.value.needs, indicator.per.needs if indicator.per else ()
             key = indicator.stream, looked_at[0] + looked_at[1]
             groups.setdefault(key, tracker.group).take_in(tracker)
+        seen = _newest_of(tracker, indicator)
+        if seen is not None:
+            newest.setdefault(indicator.stream, seen).times.join(seen)
         if isinstance(tracker, SequenceTracker):
             states = indicator.stream, indicator.value, indicator.window, pane_of(indicator)
             lenders.setdefault(states, tracker).lend(tracker)
@@ -51,6 +57,13 @@ def make_trackers(indicators: Sequence[Indicator], parents: Labels) -> dict[str,
             looks_at = indicator.stream, indicator.value, indicator.entity, indicator.window
             tracker.book = books.setdefault(looks_at, tracker.book)
     return trackers
+
+
+def _newest_of(tracker: Tracker, indicator: Indicator) -> Newest | None:
+    """The newest readings that a tracker keeps; of events, panes keep none."""
+    if isinstance(tracker, LatestTracker):
+        return tracker.group.newest
+    return tracker.newest if isinstance(tracker, PaneTracker | LoadTracker) and not is_event(indicator) else None
 
 
 def folded_by(tracker: Tracker) -> Tracker | LatestGroup | ArrivalBook:
