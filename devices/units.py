@@ -130,8 +130,9 @@ Instant = Annotated[
     ),
 ]
 
-Count = Annotated[int, BeforeValidator(_integral), Field(ge=0, le=10_000_000), Unit("", "count")]
-Sequence = Annotated[int, BeforeValidator(_integral), Field(ge=0, le=2**53 - 1)]
+# bounds stand before the validator that runs first: else the JSON Schema has them as words it does not know
+Count = Annotated[int, Field(ge=0, le=10_000_000), BeforeValidator(_integral), Unit("", "count")]
+Sequence = Annotated[int, Field(ge=0, le=2**53 - 1), BeforeValidator(_integral)]
 Label = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 
 Ratio = Annotated[float, Field(ge=0, le=1), Unit("1", "ratio")]

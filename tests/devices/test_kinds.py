@@ -2,7 +2,7 @@
 
 import pytest
 
-from devices.contract import Kind
+from devices.contract import Kind, Stream
 from devices.kinds import kinds, streams
 
 FIRST = ("bus", "car_park", "energy_meter", "garbage_hut", "parking_bay")
@@ -30,6 +30,17 @@ def test_every_field_has_a_description_and_every_number_a_unit_and_bounds(kind: 
                 assert spec.unit is not None, spec.name
                 assert spec.lower is not None, spec.name
                 assert spec.upper is not None, spec.name
+
+
+@pytest.mark.parametrize("stream", streams().values(), ids=streams())
+def test_the_json_schema_has_the_bounds_of_every_number(stream: Stream) -> None:
+    properties = stream.json_schema()["properties"]
+    for spec in stream.fields:
+        if spec.type in ("number", "integer"):
+            described = properties[spec.name].get("anyOf", [properties[spec.name]])[0]
+            assert (described["minimum"], described["maximum"]) == (spec.lower, spec.upper), spec.name
+    number = properties["seq"]["anyOf"][0]
+    assert (number["minimum"], number["maximum"]) == (0, 2**53 - 1)
 
 
 def test_column_names_do_not_repeat_within_a_stream() -> None:
