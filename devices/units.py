@@ -124,7 +124,12 @@ Instant = Annotated[
         {
             "anyOf": [
                 {"type": "string", "format": "date-time"},
-                {"type": "integer", "description": "milliseconds since 1970-01-01T00:00:00Z"},
+                {
+                    "type": "integer",
+                    "minimum": EARLIEST_MILLIS,
+                    "maximum": LATEST_MILLIS,
+                    "description": "milliseconds since 1970-01-01T00:00:00Z",
+                },
             ]
         }
     ),
