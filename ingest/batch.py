@@ -44,8 +44,7 @@ class Delivery(NamedTuple):
     """set when this is a reject put through again"""
 
 
-@dataclass(frozen=True)
-class Rejection:
+class Rejection(NamedTuple):
     """One reading (or one message that cannot be taken apart) that was refused."""
 
     delivery: Delivery

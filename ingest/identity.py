@@ -1,6 +1,7 @@
 """Tell repeats inside one batch apart: the same reading twice, or the same identity with other content. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ class Repeats:
 
     duplicate: NDArray[np.bool_]
     conflict: NDArray[np.bool_]
+    first: Mapping[int, int] = field(default_factory=dict)
+    """of readings in conflict with one of the same batch: the position of that one"""
 
     @property
     def new(self) -> NDArray[np.bool_]:
@@ -35,7 +38,7 @@ def find_repeats(batch: Batch) -> Repeats:
     same = _same_content(batch, later, first)
     duplicate[later[same]] = True
     conflict[later[~same]] = True
-    return Repeats(duplicate, conflict)
+    return Repeats(duplicate, conflict, dict(zip(later[~same].tolist(), first[~same].tolist(), strict=True)))
 
 
 def _perhaps_repeated(batch: Batch) -> NDArray[np.intp]:

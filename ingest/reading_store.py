@@ -6,6 +6,7 @@ what is there is compared with them; all of a batch where the COPY meets an iden
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import psycopg
@@ -69,10 +70,26 @@ def column_names(stream: Stream) -> list[str]:
     return [*IDENTITY_COLUMNS, *declared_columns(stream)]
 
 
-def copy_statement(stream: Stream) -> sql.Composed:
+@cache
+def copy_statement(stream: Stream) -> bytes:
     """The COPY that takes ``pack``'s blocks straight into a stream's table."""
     columns = sql.SQL(", ").join(map(sql.Identifier, column_names(stream)))
-    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(sql.Identifier(stream.name), columns)
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(sql.Identifier(stream.name), columns)
+    return statement.as_bytes(None)
+
+
+@cache
+def _look_up(stream: Stream) -> bytes:
+    """The query of ``known_values``: devices, instants, numbers, first and last instant."""
+    statement = sql.SQL(
+        "SELECT wanted.place - 1, {columns} FROM unnest(%s, %s, %s) WITH ORDINALITY"
+        " AS wanted (device, date_observed, seq, place) JOIN {table} stored USING (device, date_observed, seq)"
+        " WHERE stored.date_observed BETWEEN %s AND %s ORDER BY place"
+    ).format(
+        columns=sql.SQL(", ").join(sql.Identifier("stored", column) for column in declared_columns(stream)),
+        table=sql.Identifier(stream.name),
+    )
+    return statement.as_bytes(None)
 
 
 def _copy(connection: psycopg.Connection, stream: Stream, blocks: Iterable[bytes]) -> None:
@@ -111,14 +128,7 @@ def _compared(
 def known_values(connection: psycopg.Connection, batch: Batch) -> dict[int, Values]:
     """The declared columns as stored under the identities of a batch, by position; without those not stored."""
     rows = connection.execute(
-        sql.SQL(
-            "SELECT wanted.place - 1, {columns} FROM unnest(%s, %s, %s) WITH ORDINALITY"
-            " AS wanted (device, date_observed, seq, place) JOIN {table} stored USING (device, date_observed, seq)"
-            " WHERE stored.date_observed BETWEEN %s AND %s ORDER BY place"
-        ).format(
-            columns=sql.SQL(", ").join(sql.Identifier("stored", column) for column in declared_columns(batch.stream)),
-            table=sql.Identifier(batch.stream.name),
-        ),
+        _look_up(batch.stream),
         [
             Integers(batch.device),
             Instants(batch.time),
@@ -133,4 +143,4 @@ def known_values(connection: psycopg.Connection, batch: Batch) -> dict[int, Valu
 def _with_known(repeats: Repeats, known: NDArray[np.intp], alike: NDArray[np.bool_]) -> Repeats:
     duplicate, conflict = repeats.duplicate.copy(), repeats.conflict.copy()
     duplicate[known], conflict[known] = alike, ~alike
-    return Repeats(duplicate, conflict)
+    return Repeats(duplicate, conflict, repeats.first)

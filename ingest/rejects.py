@@ -12,17 +12,19 @@ from ingest.redelivery import Packet, Refused
 from ingest.reject_packing import COLUMNS, pack_rejections, storable
 
 _BLOCK = 131_072
+_COPY = (
+    sql.SQL("COPY rejects ({}) FROM STDIN (FORMAT binary)")
+    .format(sql.SQL(", ").join(map(sql.Identifier, COLUMNS)))
+    .as_bytes(None)
+)
 
 
 def insert_rejections(connection: psycopg.Connection, rejections: Sequence[Rejection]) -> None:
     """Keep rejections with reason and payload."""
     if not rejections:
         return
-    statement = sql.SQL("COPY rejects ({}) FROM STDIN (FORMAT binary)").format(
-        sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-    )
     rows = pack_rejections(rejections)
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         for start in range(0, len(rows), _BLOCK):
             copy.write(rows[start : start + _BLOCK])
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,12 +10,13 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.errors import UniqueViolation
 
+from ingest.arrays import Integers
 from ingest.batch import Batch, Decoded, Delivery, Rejection
-from ingest.conflict import refuse_conflicts
+from ingest.conflict import as_stored, refuse_conflicts
 from ingest.frontier import Frontier
 from ingest.laid_out import Ready
 from ingest.numbering import Numbers
-from ingest.reading_store import Outcome, known_values, store_readings, store_trusting
+from ingest.reading_store import Outcome, store_readings, store_trusting
 from ingest.redelivery import in_question, rows_not_refused, without_refused
 from ingest.rejects import insert_rejections, keep_refused, refused_before, resolve
 from ingest.reopened_store import note_late
@@ -29,6 +30,15 @@ _CLOSING = (
     " SELECT pg_current_xact_id()::text::bigint, coalesce(sum(stored + duplicate + rejected), 0)::bigint,"
     " pg_advisory_xact_lock(%s) IS NULL FROM ledger"
 )
+_MOVE = (
+    "WITH moves AS (SELECT * FROM unnest(%s::text[], %s, %s, %s, %s)"
+    " AS moves (stream, stored, duplicate, rejected, unknown)),"
+    " held AS (SELECT FROM ledger JOIN moves USING (stream) ORDER BY stream FOR UPDATE OF ledger)"
+    " UPDATE ledger SET stored = ledger.stored + moves.stored, duplicate = ledger.duplicate + moves.duplicate,"
+    " rejected = ledger.rejected + moves.rejected, unknown_fields = unknown_fields + unknown"
+    " FROM moves WHERE ledger.stream = moves.stream AND (SELECT count(*) FROM held) > 0 RETURNING ledger.stream"
+)
+"""rows are locked in the order of their names, whoever else moves them"""
 _REMEMBERED = 1_000
 """takes; one in doubt is asked about before many others are committed"""
 _FEW = 100
@@ -227,7 +237,7 @@ def _store(
         account.duplicate[name] += int(repeats.duplicate.sum())
         account.duplicate_from.update(batch.source[repeats.duplicate].tolist())
     if repeats.conflict.any():
-        rejections += _refuse_conflicts(connection, batch, outcome, take.deliveries)
+        rejections += _refuse_conflicts(batch, outcome, take.deliveries)
     new = batch if repeats.new.all() else batch.take(repeats.new)
     account.stored[name] += len(new)
     account.stored_from.update(new.source.tolist())
@@ -244,16 +254,14 @@ def _suspects(batch: Batch, take: Take) -> NDArray[np.intp]:
     return suspects if repeating or len(suspects) <= max(_FEW, len(batch) // 10) else suspects[:0]
 
 
-def _refuse_conflicts(
-    connection: psycopg.Connection, batch: Batch, outcome: Outcome, deliveries: Sequence[Delivery]
-) -> list[Rejection]:
+def _refuse_conflicts(batch: Batch, outcome: Outcome, deliveries: Sequence[Delivery]) -> list[Rejection]:
     rows = np.flatnonzero(outcome.repeats.conflict)
-    known = outcome.known
-    if any(row not in known for row in rows.tolist()):  # in conflict with a reading of the same batch
-        again = known_values(connection, batch.take(rows))
-        assert len(again) == len(rows)
-        known = dict(zip(rows.tolist(), again.values(), strict=True))
-    return refuse_conflicts(batch.take(rows), [known[row] for row in rows.tolist()], deliveries)
+    first, known = outcome.repeats.first, outcome.known
+    among = [row for row in rows.tolist() if row not in known]
+    """in conflict with a reading of the same batch, which has just been stored"""
+    said = as_stored(batch.take(np.array([first[row] for row in among], np.intp)))
+    stored = {**known, **dict(zip(among, said, strict=True))}
+    return refuse_conflicts(batch.take(rows), [stored[row] for row in rows.tolist()], deliveries)
 
 
 def _settle_replays(
@@ -288,24 +296,15 @@ def _settle_replays(
 
 
 def _move_ledger(connection: psycopg.Connection, account: _Account, unknown_fields: dict[str, int]) -> None:
-    touched = sorted({*account.stored, *account.duplicate, *account.rejected, *unknown_fields})
-    with connection.cursor() as cursor:
-        # Apart, because an insert's own row must pass the checks also where it only leads to an update.
-        cursor.executemany(
-            "INSERT INTO ledger (stream) VALUES (%s) ON CONFLICT (stream) DO NOTHING",
-            [(stream,) for stream in touched],
-        )
-        cursor.executemany(
-            "UPDATE ledger SET stored = stored + %s, duplicate = duplicate + %s, rejected = rejected + %s,"
-            " unknown_fields = unknown_fields + %s WHERE stream = %s",
-            [
-                (
-                    account.stored[stream],
-                    account.duplicate[stream],
-                    account.rejected[stream],
-                    unknown_fields.get(stream, 0),
-                    stream,
-                )
-                for stream in touched
-            ],
-        )
+    counts = (account.stored, account.duplicate, account.rejected, unknown_fields)
+    touched = sorted(set().union(*counts))
+    new = sorted(set(touched) - _move(connection, touched, counts))
+    if new:  # first, and apart: an insert's own row must pass the checks also where it only leads to an update
+        connection.execute("INSERT INTO ledger (stream) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", [new])
+        _move(connection, new, counts)
+
+
+def _move(connection: psycopg.Connection, streams: list[str], counts: Iterable[Mapping[str, int]]) -> set[str]:
+    """The streams that have a row in the ledger; theirs is moved."""
+    moves = [Integers(np.array([count.get(stream, 0) for stream in streams], np.int64)) for count in counts]
+    return {stream for (stream,) in connection.execute(_MOVE, [streams, *moves])}

@@ -76,6 +76,13 @@ def test_repeats_inside_one_take_are_duplicates_or_conflicts(connection: psycopg
     assert ledger(connection) == {"parking_bay": (2, 1, 1)}
 
 
+def test_a_stream_that_is_new_in_the_ledger_is_moved_with_those_that_are_not(connection: psycopg.Connection) -> None:
+    put(connection, [bay(state("free"))])
+    park = delivery(TOPICS.telemetry("car_park", "car_park-1"), {"dateObserved": at(0), "totalSpotNumber": 5})
+    put(connection, [bay(state("free", 1)), park, delivery(park.topic, b"")])
+    assert ledger(connection) == {"parking_bay": (2, 0, 0), "car_park": (1, 0, 1)}
+
+
 def test_a_conflict_names_the_field_the_value_and_what_is_stored(connection: psycopg.Connection) -> None:
     put(connection, [bay(state("free", seq=4))])
     (refused,) = put(connection, [bay(state("closed", seq=4))]).rejections
@@ -86,7 +93,9 @@ def test_a_conflict_names_the_field_the_value_and_what_is_stored(connection: psy
     )
 
 
-def test_a_conflict_of_every_type_of_value_is_worded(connection: psycopg.Connection) -> None:
+@pytest.mark.parametrize("takes", [1, 2])
+def test_a_conflict_of_every_type_of_value_is_worded(connection: psycopg.Connection, takes: int) -> None:
+    """With a reading of an earlier take, and with one of the same."""
     one = {
         "dateObserved": at(0),
         "position": {"type": "Point", "coordinates": [121.5, 31.0]},
@@ -97,18 +106,21 @@ def test_a_conflict_of_every_type_of_value_is_worded(connection: psycopg.Connect
     arrival = {"dateObserved": at(0), "route": "r", "trip": "t", "stop": "s", "scheduledAt": at(0), "arrivedAt": at(9)}
     hut = {"dateObserved": at(0), "seepageDetected": True}
     park = {"dateObserved": at(0), "totalSpotNumber": 5}
-    put(connection, messages := [
+    messages = [
         delivery(TOPICS.telemetry("bus", "bus-1"), one),
         delivery(TOPICS.event("bus", "bus-1", "arrival"), arrival),
         delivery(TOPICS.telemetry("garbage_hut", "garbage_hut-1"), hut),
         delivery(TOPICS.telemetry("car_park", "car_park-1"), park),
-    ])  # fmt: skip
+    ]
     changed = [other, arrival | {"arrivedAt": at(8), "predictedAt": at(1)}, hut | {"seepageDetected": False}]
-    again = put(connection, [
+    again = [
         message._replace(payload=orjson.dumps(body))
         for message, body in zip(messages, [*changed, park | {"totalSpotNumber": 6}], strict=True)
-    ])  # fmt: skip
-    details = [refused.detail.split(" as stored")[0] for refused in again.rejections]
+    ]
+    if takes == 2:
+        put(connection, messages)
+    written = put(connection, again if takes == 2 else messages + again)
+    details = [refused.detail.split(" as stored")[0] for refused in written.rejections]
     assert details == [
         'position.coordinates[0] is 121.6, must be 121.5; speed is null, must be 3.0; route is null, must be "71"; …',
         f'arrivedAt is "{second(8)}", must be "{second(9)}"; predictedAt is "{second(1)}", must be null',
