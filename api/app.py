@@ -34,20 +34,7 @@ DESCRIPTION = (
 
 def create_app(config: ApiConfig) -> FastAPI:
     """The application; it connects to database and broker when it is started, and works on while either is away."""
-    hub = Hub(config.city, silent_after=config.silent_after)
-    metrics = Metrics(hub)
-    services = Services(
-        config=config,
-        database=Database(config.database_url, config.database_connections),
-        hub=hub,
-        subscriber=Subscriber(config.mqtt_url, Topics(config.city.code, kinds()), hub.accept),
-        metrics=metrics,
-        keyring=Keyring(config.api_keys),
-        whatif=Runs(config.database_url, config.city, config.retention, config.max_whatifs, config.whatif_deadline),
-        routes=Routes(config.database_url, config.city),
-        kinds=kinds(),
-        streams=streams(),
-    )
+    services = _services(config)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -78,8 +65,24 @@ def create_app(config: ApiConfig) -> FastAPI:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to change the description
-    _guard(app, config, metrics)
+    _guard(app, config, services.metrics)
     return app
+
+
+def _services(config: ApiConfig) -> Services:
+    hub = Hub(config.city, silent_after=config.silent_after)
+    return Services(
+        config=config,
+        database=Database(config.database_url, config.database_connections),
+        hub=hub,
+        subscriber=Subscriber(config.mqtt_url, Topics(config.city.code, kinds()), hub.accept),
+        metrics=Metrics(hub),
+        keyring=Keyring(config.api_keys),
+        whatif=Runs(config.database_url, config.city, config.retention, config.max_whatifs, config.whatif_deadline),
+        routes=Routes(config.database_url, config.city),
+        kinds=kinds(),
+        streams=streams(),
+    )
 
 
 @contextlib.asynccontextmanager

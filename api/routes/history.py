@@ -23,6 +23,24 @@ DEFAULT_SPAN = timedelta(days=1)
 MOST_THINNED = 50_000
 """steps that are thinned out at most"""
 
+Index = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[^\x00]*$",
+        description="`composite`, a domain or an indicator",
+        examples=["parking.kerb_occupancy"],
+    ),
+]
+Length = Annotated[Step, Query(description="1m, 15m, 1h, 1d or seconds")]
+AsOf = Annotated[Time | None, Query(description="only what was computed by then; default: what is known now")]
+Points = Annotated[
+    int | None,
+    Query(ge=3, le=5000, description="thin the whole span out to so many points that keep the shape of the line"),
+]
+Most = Annotated[int, Query(ge=1, le=10_000, description="points on a page")]
+
 
 @router.get(
     "/areas/{code}/vitals/history",
@@ -32,27 +50,13 @@ MOST_THINNED = 50_000
 async def area_history(
     services: Provided,
     code: str,
-    indicator: Annotated[
-        str,
-        Query(
-            min_length=1,
-            max_length=128,
-            pattern=r"^[^\x00]*$",
-            description="`composite`, a domain or an indicator",
-            examples=["parking.kerb_occupancy"],
-        ),
-    ] = "composite",
+    indicator: Index = "composite",
     start: From = None,
     end: To = None,
-    step: Annotated[Step, Query(description="1m, 15m, 1h, 1d or seconds")] = timedelta(minutes=1),
-    as_of: Annotated[
-        Time | None, Query(description="only what was computed by then; default: what is known now")
-    ] = None,
-    points: Annotated[
-        int | None,
-        Query(ge=3, le=5000, description="thin the whole span out to so many points that keep the shape of the line"),
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=10_000, description="points on a page")] = 2000,
+    step: Length = timedelta(minutes=1),
+    as_of: AsOf = None,
+    points: Points = None,
+    limit: Most = 2000,
     cursor: Cursor = None,
 ) -> History:
     """Points in the order of time: the last minute of each step, and mean, least and largest over its minutes. A step
