@@ -1,6 +1,7 @@
 """The values that travel through ingest: a delivery from the broker, a columnar batch of one stream, a rejection, and
 what a take of deliveries held."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.contract import Stream
+from ingest.labels import Texts, join_labels, say_labels
 
 Column = NDArray[Any]
 """Values of one SQL column, by field type (missing value in brackets):
@@ -17,7 +19,7 @@ integer         int64 (MISSING)
 instant         int64 microseconds since 1970 (MISSING)
 boolean         int8: 0, 1 (-1)
 choice          int16 index into the field's choices (-1)
-label           object: str (None)
+label           int32 place among the batch's texts of this column (-1)
 """
 
 MISSING = np.iinfo(np.int64).min
@@ -75,9 +77,15 @@ class Batch:
     """index of the delivery each reading came in"""
     item: NDArray[np.int32]
     """position in its pack, -1 when it came alone"""
+    texts: Mapping[str, Texts] = field(default_factory=dict)
+    """of each column of labels"""
 
     def __len__(self) -> int:
         return len(self.time)
+
+    def labels(self, name: str) -> list[str | None]:
+        """What a column of labels says."""
+        return say_labels(self.columns[name], self.texts[name])
 
     def take(self, index: NDArray[Any]) -> "Batch":
         """The readings selected by a boolean mask or by positions."""
@@ -92,6 +100,30 @@ class Batch:
             source=self.source[positions],
             item=self.item[positions],
         )
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """The readings of one batch of a stream after those of the other; there must be one at least."""
+    if len(batches) == 1:
+        return batches[0]
+    first = batches[0]
+    columns, texts = {}, {}
+    for name in first.columns:
+        if name in first.texts:
+            columns[name], texts[name] = join_labels([(one.columns[name], one.texts[name]) for one in batches])
+        else:
+            columns[name] = np.concatenate([one.columns[name] for one in batches])
+    return Batch(
+        stream=first.stream,
+        device=np.concatenate([one.device for one in batches]),
+        time=np.concatenate([one.time for one in batches]),
+        seq=np.concatenate([one.seq for one in batches]),
+        received=np.concatenate([one.received for one in batches]),
+        columns=columns,
+        source=np.concatenate([one.source for one in batches]),
+        item=np.concatenate([one.item for one in batches]),
+        texts=texts,
+    )
 
 
 @dataclass

@@ -18,6 +18,7 @@ from devices.explaining import explain
 from devices.units import parse_point
 from ingest.batch import MISSING, NO_SEQ, Column
 from ingest.instants import parse_instants
+from ingest.labels import Texts, code_labels
 
 Mask = NDArray[np.bool_]
 Values = Sequence[Any]
@@ -34,6 +35,8 @@ class Columns:
 
     def __init__(self, stream: Stream, rows: Sequence[dict[str, Any]]) -> None:
         self.columns: dict[str, Column] = {}
+        self.texts: dict[str, Texts] = {}
+        """of each column of labels"""
         self.unknown_fields = 0
         """how many fields of the readings the contract does not know"""
         values_of = self._by_field(stream, rows)
@@ -50,11 +53,16 @@ class Columns:
             values = values_of(spec.name)
             if values is None:
                 self.columns.update(zip(spec.columns, _absent(spec, count), strict=True))
+                if spec.type == "label":
+                    self.texts[spec.columns[0]] = ()
                 if spec.required:
                     self.valid[:] = False
                 continue
-            columns, present, wrong = _VALIDATORS[spec.type](spec, values)
-            self.columns.update(zip(spec.columns, columns, strict=True))
+            if spec.type == "label":
+                present, wrong = self._take_labels(spec, values)
+            else:
+                columns, present, wrong = _VALIDATORS[spec.type](spec, values)
+                self.columns.update(zip(spec.columns, columns, strict=True))
             self.valid &= ~wrong
             if spec.required:
                 self.valid &= present
@@ -62,6 +70,11 @@ class Columns:
         self.valid &= any_present
         if not stream.by_column:
             self.valid &= np.array([explain(stream, row) is None for row in rows], np.bool_)
+
+    def _take_labels(self, spec: FieldSpec, values: Values) -> tuple[Mask, Mask]:
+        name = spec.columns[0]
+        self.columns[name], self.texts[name] = code_labels(v if type(v) is str else None for v in values)
+        return _judge_labels(spec, values)
 
     def _by_field(self, stream: Stream, rows: Sequence[dict[str, Any]]) -> Callable[[str], Values | None]:
         """Look-up of a field's values; None where no row has the field.
@@ -90,7 +103,7 @@ def _absent(spec: FieldSpec, count: int) -> tuple[Column, ...]:
         case "choice":
             return (np.full(count, -1, np.int16),)
         case "label":
-            return (np.full(count, None, object),)
+            return (np.full(count, -1, np.int32),)
 
 
 def _number(spec: FieldSpec, values: Values) -> Validated:
@@ -164,13 +177,12 @@ def _choice(spec: FieldSpec, values: Values) -> Validated:
     return (column,), column != -1, column == -2
 
 
-def _label(spec: FieldSpec, values: Values) -> Validated:
+def _judge_labels(spec: FieldSpec, values: Values) -> tuple[Mask, Mask]:
+    """Where one is present, and where it is wrong."""
     shortest, longest = spec.min_length, spec.max_length if spec.max_length is not None else LARGEST_INTEGER
-    column = np.empty(len(values), object)
     if set(map(type, values)) == {str} and spec.pattern in (None, _NO_NUL) and "\x00" not in "".join(values):
         lengths = np.array([*map(len, values)])
-        column[:] = values
-        return (column,), np.ones(len(values), np.bool_), (lengths < shortest) | (lengths > longest)
+        return np.ones(len(values), np.bool_), (lengths < shortest) | (lengths > longest)
     search = re.compile(spec.pattern).search if spec.pattern else None
 
     def is_wrong(value: Any) -> bool:
@@ -180,8 +192,7 @@ def _label(spec: FieldSpec, values: Values) -> Validated:
             return True
         return search is not None and search(value) is None
 
-    column[:] = [v if type(v) is str else None for v in values]
-    return (column,), _present(values), np.array([is_wrong(v) for v in values], np.bool_)
+    return _present(values), np.array([is_wrong(v) for v in values], np.bool_)
 
 
 def _instant(spec: FieldSpec, values: Values) -> Validated:
@@ -230,7 +241,6 @@ _VALIDATORS: dict[FieldType, Callable[[FieldSpec, Values], Validated]] = {
     "integer": _integer,
     "boolean": _boolean,
     "choice": _choice,
-    "label": _label,
     "instant": _instant,
     "point": _point,
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from devices.contract import FieldSpec, Stream, shown
 from devices.units import EPOCH, MICROSECOND, format_instant
-from ingest.batch import MISSING, Batch, Column, Delivery, Rejection
+from ingest.batch import MISSING, Batch, Delivery, Rejection
 from ingest.payload import ALONE, item_text, item_value
 
 _MOST_SHOWN = 3
@@ -41,7 +41,7 @@ def _refuse(batch: Batch, row: int, mine: Values, stored: Values, deliveries: Se
 
 def as_stored(batch: Batch) -> list[Values]:
     """The declared columns of each reading as the database returns them."""
-    columns = [_values(spec, batch.columns[name]) for spec in batch.stream.fields for name in spec.columns]
+    columns = [_values(batch, spec, name) for spec in batch.stream.fields for name in spec.columns]
     return list(zip(*columns, strict=True))
 
 
@@ -58,8 +58,8 @@ def _said(value: object) -> object:
     return format_instant((value - EPOCH) // MICROSECOND) if isinstance(value, datetime) else value
 
 
-def _values(spec: FieldSpec, column: Column) -> list[object]:
-    cells: list[Any] = column.tolist()
+def _values(batch: Batch, spec: FieldSpec, name: str) -> Sequence[object]:
+    cells: list[Any] = batch.columns[name].tolist()
     match spec.type:
         case "number" | "point":
             return [None if math.isnan(cell) else cell for cell in cells]
@@ -72,4 +72,4 @@ def _values(spec: FieldSpec, column: Column) -> list[object]:
         case "instant":
             return [None if cell == MISSING else EPOCH + timedelta(microseconds=cell) for cell in cells]
         case "label":
-            return cells
+            return batch.labels(name)

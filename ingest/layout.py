@@ -10,6 +10,7 @@ from devices.contract import LARGEST_INTEGER, FieldSpec, FieldType, Stream
 from devices.units import EARLIEST_MILLIS, LATEST_MILLIS
 from ingest import kernels
 from ingest.batch import MISSING, NO_SEQ, Column
+from ingest.labels import Codes, Texts
 
 MOST_FIELDS = 60
 """of a stream, since a reading's fields are noted in 64 bits"""
@@ -50,24 +51,26 @@ class StreamLayout:
         """Columns for so many rows, not filled."""
         return kernels.Rows(np.empty((self.cells, count), np.int64), np.empty((self.numbers, count), np.float64))
 
-    def columns_of(self, rows: kernels.Rows, text: bytes, count: int) -> dict[str, Column]:
-        """The first ``count`` rows as the columns of a batch; ``text`` is what they were read from."""
+    def columns_of(self, rows: kernels.Rows, text: bytes, count: int) -> tuple[dict[str, Column], dict[str, Texts]]:
+        """The first ``count`` rows as the columns of a batch and their texts; ``text`` is what they were read from."""
         found: dict[str, Column] = {}
+        texts: dict[str, Texts] = {}
         for spec, column in zip(self.stream.fields, self.columns, strict=True):
             if spec.type in ("number", "point"):
                 for name, numbers in zip(spec.columns, rows.numbers[column:], strict=False):
                     found[name] = numbers[:count]
                 continue
-            cells = rows.cells[column, :count]
+            name, cells = spec.columns[0], rows.cells[column, :count]
             match spec.type:
                 case "boolean":
-                    cells = cells.astype(np.int8)
+                    found[name] = cells.astype(np.int8)
                 case "choice":
-                    cells = cells.astype(np.int16)
+                    found[name] = cells.astype(np.int16)
                 case "label":
-                    cells = texts_at(text, rows.cells[column + 1, :count], cells)
-            found[spec.columns[0]] = cells
-        return found
+                    found[name], texts[name] = texts_at(text, rows.cells[column + 1, :count], cells)
+                case _:
+                    found[name] = cells
+        return found, texts
 
 
 @lru_cache(maxsize=256)
@@ -111,17 +114,16 @@ def _put(words: bytearray, word: str) -> tuple[int, int]:
     return start, len(words)
 
 
-def texts_at(text: bytes, at: NDArray[np.int64], length: NDArray[np.int64]) -> Column:
-    """Texts of a column, each made once."""
+def texts_at(text: bytes, at: NDArray[np.int64], length: NDArray[np.int64]) -> tuple[Codes, Texts]:
+    """Texts of a column, each made once; length < 0 = missing."""
     count = len(at)
     slots = np.full(1 << (2 * count).bit_length(), -1, np.int32)
     codes, first = np.empty(count, np.int32), np.empty(count, np.int32)
     known = kernels.intern(np.frombuffer(text, np.uint8), at, length, _SEED, slots, codes, first)
     chosen = first[:known]
     starts, ends = at[chosen], at[chosen] + length[chosen]
-    texts = np.empty(known + 1, object)
-    texts[:known] = [text[start:end].decode() for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-    return texts[codes]
+    texts = tuple(text[start:end].decode() for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
+    return codes, texts
 
 
 _SEED = int.from_bytes(np.random.default_rng().bytes(6), "big")

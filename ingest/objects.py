@@ -156,6 +156,7 @@ def validate(
         columns=checked.columns,
         source=source,
         item=item,
+        texts=checked.texts,
     )
     if good.all():
         return batch

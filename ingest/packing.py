@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from devices.contract import FieldSpec
 from ingest.batch import MISSING, Batch, Column
+from ingest.labels import Codes, Texts
 
 POSTGRES_EPOCH = 946_684_800_000_000
 """microseconds from 1970 to 2000"""
@@ -41,7 +42,11 @@ def pack(batch: Batch) -> Iterator[bytes]:
         _fixed("received_at", batch.received - POSTGRES_EPOCH, ">i8"),
     ]
     for spec in batch.stream.fields:
-        packed += [_field(spec, name, batch.columns[name]) for name in spec.columns]
+        for name in spec.columns:
+            if spec.type == "label":
+                packed.append(_labels(name, batch.columns[name], batch.texts[name]))
+            else:
+                packed.append(_field(spec, name, batch.columns[name]))
     yield HEADER
     for rows in _groups(packed, count):
         yield _layout(packed, rows)
@@ -68,15 +73,19 @@ def _field(spec: FieldSpec, name: str, column: Column) -> _Packed:
         case "boolean":
             return _fixed(name, np.maximum(column, 0), "u1", column < 0)
         case "choice":
-            encoded = np.array([choice.encode() for choice in spec.choices])
-            lengths = np.array([len(choice.encode()) for choice in spec.choices] + [_NULL], np.int32)
-            return _Packed(name, encoded[column], lengths[column])
+            return _labels(name, column, spec.choices)
         case "label":
-            texts = [b"" if text is None else text.encode() for text in column]
-            lengths = np.array(
-                [_NULL if text is None else len(t) for text, t in zip(column, texts, strict=True)], np.int32
-            )
-            return _Packed(name, np.array(texts), lengths)
+            raise ValueError(f"{name} is a label, must be packed with its texts")
+
+
+def _labels(name: str, codes: Codes, texts: Texts) -> _Packed:
+    if len(texts) > len(codes):  # most of them are said by readings that went elsewhere
+        used, place = np.unique(codes, return_inverse=True)
+        texts = tuple(texts[code] for code in used[used >= 0].tolist())
+        codes = (place - (used[0] < 0)).astype(np.int32)
+    encoded = [text.encode() for text in texts]
+    lengths = np.array([*map(len, encoded), _NULL], np.int32)
+    return _Packed(name, np.array([*encoded, b""])[codes], lengths[codes])
 
 
 def _groups(packed: list[_Packed], count: int) -> Iterator[NDArray[np.intp] | slice]:

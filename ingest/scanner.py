@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from devices.contract import Stream
 from devices.topics import Address
 from ingest import kernels
-from ingest.batch import Batch, Column, Delivery
+from ingest.batch import Batch, Delivery, join
 from ingest.layout import StreamLayout, layout_of, texts_at
 from ingest.payload import MAX_BRACKETS, MAX_PACK, size_flaw
 from ingest.registry import Device, Registry
@@ -52,7 +52,7 @@ def scan(
     if layout is None:
         return Scanned(None, heard.sources)
     payloads, text = _laid_out(heard, deliveries)
-    rows = layout.room(min(text.count(b"{"), len(text) // _SHORTEST + len(heard.sources)))
+    rows = layout.room(min(kernels.count_braces(payloads.text), len(text) // _SHORTEST + len(heard.sources)))
     known = np.empty((len(heard.sources), 2), np.int64)
     count = kernels.scan(payloads, layout.arrays, spoken.table, kernels.Limits(MAX_PACK, *limits), rows, known)
     found, unknown_fields = known.T
@@ -138,32 +138,21 @@ def _find_devices(
 
 def _batch(layout: StreamLayout, rows: kernels.Rows, text: bytes, count: int) -> Batch:
     cells = rows.cells[:, :count]
+    columns, texts = layout.columns_of(rows, text, count)
     return Batch(
         stream=layout.stream,
         device=cells[kernels.KEY].astype(np.int32),
         time=cells[kernels.TIME],
         seq=cells[kernels.SEQ],
         received=cells[kernels.RECEIVED],
-        columns=layout.columns_of(rows, text, count),
+        columns=columns,
         source=cells[kernels.SOURCE].astype(np.int32),
         item=cells[kernels.ITEM].astype(np.int32),
+        texts=texts,
     )
 
 
 def joined(scanned: Batch, other: Batch) -> Batch:
     """The readings of both in the order of their deliveries."""
-    order = np.argsort(np.concatenate([scanned.source, other.source]), kind="stable")
-
-    def both(one: Column, two: Column) -> Column:
-        return np.concatenate([one, two])[order]
-
-    return Batch(
-        stream=scanned.stream,
-        device=both(scanned.device, other.device),
-        time=both(scanned.time, other.time),
-        seq=both(scanned.seq, other.seq),
-        received=both(scanned.received, other.received),
-        columns={name: both(column, other.columns[name]) for name, column in scanned.columns.items()},
-        source=both(scanned.source, other.source),
-        item=both(scanned.item, other.item),
-    )
+    both = join([scanned, other])
+    return both.take(np.argsort(both.source, kind="stable"))

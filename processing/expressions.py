@@ -189,8 +189,7 @@ class Position:
     def evaluate(self, batch: Batch) -> Evaluated:
         column = batch.columns[batch.stream.field_by_name[self.name].columns[0]]
         label = batch.columns[batch.stream.field_by_name[self.at_work].columns[0]]
-        working = np.array([name is not None for name in label.tolist()], np.bool_)
-        return np.where(working, 1.0, NOT_APPLICABLE), ~np.isnan(column)
+        return np.where(label >= 0, 1.0, NOT_APPLICABLE), ~np.isnan(column)
 
 
 @dataclass(frozen=True)
@@ -234,9 +233,10 @@ class Says:
         return ((self.name,),)
 
     def evaluate(self, batch: Batch) -> Evaluated:
-        column = batch.columns[batch.stream.field_by_name[self.name].columns[0]]
-        there = np.array([label is not None for label in column.tolist()], np.bool_)
-        return np.where(there, (column == self.text).astype(np.float64), np.nan), there
+        name = batch.stream.field_by_name[self.name].columns[0]
+        codes, texts = batch.columns[name], batch.texts[name]
+        said = np.array([*(float(text == self.text) for text in texts), np.nan])
+        return said[codes], codes >= 0
 
 
 @dataclass(frozen=True)
@@ -256,8 +256,6 @@ class Given:
                 there = ~np.isnan(column)
             case "integer" | "instant":
                 there = column != MISSING
-            case "label":
-                there = np.array([label is not None for label in column.tolist()], np.bool_)
             case _:
                 there = column >= 0
         return there.astype(np.float64), np.ones(len(batch), np.bool_)

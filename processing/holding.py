@@ -6,7 +6,7 @@ reading came in and its place in a pack). Pure.
     integers   least value + differences in 1, 2 or 4 bytes; where neighbours are alike, or one step apart, as in a
                gateway's pack, the steps from one to the next and how often each is made
     decimals   such as 12.34 as integers with the power of ten that gives them back exactly
-    labels     place in a list of the distinct ones, whose texts are one
+    labels     as integers; their texts are one
     constant   once
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.contract import Stream
-from ingest.batch import Batch, Column
+from ingest.batch import Batch, Column, join
 from processing.decimals import POWERS, whole
 
 PACKED_FROM = 1_000
@@ -26,8 +26,8 @@ PACKED_FROM = 1_000
 _SAMPLE = 64
 _LONG_RUN = 16
 """values that are in line, on average, where runs are kept instead of values"""
-_BETWEEN = "\0"
-"""labels that are kept as one text"""
+_END = "\0"
+"""of each of the labels that are kept as one text; none holds it"""
 
 _Key = tuple[str, tuple[str, ...]]
 _Held = TypeVar("_Held")
@@ -54,7 +54,7 @@ class Holding:
         self._counts[key] = self._counts.get(key, 0) + len(batch)
         if self._counts[key] >= PACKED_FROM:
             del self._counts[key]
-            self._parcels.setdefault(key, []).append(_Parcel.of(_joined(self._loose.pop(key))))
+            self._parcels.setdefault(key, []).append(_Parcel.of(join(self._loose.pop(key))))
 
     def take(self, until: int) -> Iterator[Batch]:
         """What was observed at or before ``until`` (µs), one batch after the other: unpacked they take five times the
@@ -91,55 +91,32 @@ class _Parcel:
     own: tuple["_Narrow | _Runs", ...]
     """device, time, seq, received"""
     columns: dict[str, "_Narrow | _Runs"]
+    texts: dict[str, bytes]
+    """of each column of labels, one after the other"""
 
     @classmethod
     def of(cls, batch: Batch) -> "_Parcel":
         own = narrow(batch.device), narrow(batch.time), narrow(batch.seq), narrow(batch.received)
         columns = {name: narrow(column) for name, column in batch.columns.items()}
-        return cls(batch.stream, len(batch), int(batch.time.min()), own, columns)
+        texts = {name: "".join(text + _END for text in said).encode() for name, said in batch.texts.items()}
+        return cls(batch.stream, len(batch), int(batch.time.min()), own, columns, texts)
 
     def unpacked(self) -> Batch:
         device, time, seq, received = (wide(column, self.length) for column in self.own)
         columns = {name: wide(column, self.length) for name, column in self.columns.items()}
         nowhere, alone = np.zeros(self.length, np.int32), np.full(self.length, -1, np.int32)
-        return Batch(self.stream, device, time, seq, received, columns, nowhere, alone)
+        texts = {name: tuple(said.decode().split(_END)[:-1]) for name, said in self.texts.items()}
+        return Batch(self.stream, device, time, seq, received, columns, nowhere, alone, texts)
 
 
 @dataclass(frozen=True)
 class _Narrow:
-    """A column: ``least`` + ``steps``, over ``power`` unless that is 0; or ``labels`` by step. No steps: all alike."""
+    """A column: ``least`` + ``steps``, over ``power`` unless that is 0. No steps: all alike."""
 
     dtype: np.dtype[Any]
     least: Any
     steps: NDArray[Any] | None = None
     power: float = 0.0
-    labels: "NDArray[np.object_] | _Text | None" = None
-
-
-@dataclass(frozen=True)
-class _Text:
-    """Labels one after the other; ``nothing``: place of the one that is None, -1 = there is none."""
-
-    text: bytes
-    nothing: int
-
-    @classmethod
-    def of(cls, labels: list[Any]) -> "_Text | None":
-        """None where they cannot be told apart again, or are no texts."""
-        nothing = labels.index(None) if None in labels else -1
-        try:
-            joined = _BETWEEN.join("" if label is None else label for label in labels)
-        except TypeError:
-            return None
-        if joined.count(_BETWEEN) != len(labels) - 1:
-            return None
-        return cls(joined.encode("utf-8", "surrogatepass"), nothing)
-
-    def labels(self) -> NDArray[np.object_]:
-        parts: list[str | None] = [*self.text.decode("utf-8", "surrogatepass").split(_BETWEEN)]
-        if self.nothing >= 0:
-            parts[self.nothing] = None
-        return _objects(parts)
 
 
 @dataclass(frozen=True)
@@ -174,44 +151,23 @@ def _emptied(held: list[_Held]) -> Iterator[_Held]:
         yield held.pop()
 
 
-def _joined(batches: list[Batch]) -> Batch:
-    if len(batches) == 1:
-        return batches[0]
-    one = batches[0]
-    columns = {name: np.concatenate([batch.columns[name] for batch in batches]) for name in one.columns}
-    device, time, seq, received, source, item = (
-        np.concatenate([getattr(batch, name) for batch in batches])
-        for name in ("device", "time", "seq", "received", "source", "item")
-    )
-    return Batch(one.stream, device, time, seq, received, columns, source, item)
-
-
 def narrow(column: Column) -> _Narrow | _Runs:
     """A column in as few bytes as its values allow; it must not be empty."""
-    match column.dtype.kind:
-        case "O":
-            return _labels(column)
-        case "f":
-            return _decimals(column)
-        case _:
-            narrowed = _integers(column, column.dtype)
-            return narrowed if narrowed.steps is None else _Runs.of(column) or narrowed
+    if column.dtype.kind == "f":
+        return _decimals(column)
+    narrowed = _integers(column, column.dtype)
+    return narrowed if narrowed.steps is None else _Runs.of(column) or narrowed
 
 
 def wide(column: _Narrow | _Runs, length: int) -> Column:
     """The column as it was."""
     if isinstance(column, _Runs):
         return column.values()
-    steps = np.zeros(length, np.uint8) if column.steps is None else column.steps
-    if column.labels is not None:
-        known = column.labels.labels() if isinstance(column.labels, _Text) else column.labels
-        labels: Column = known[steps]
-        return labels
-    if column.least is None:
-        return steps
     if column.steps is None:
         return np.full(length, column.least, column.dtype)
-    values = column.least + steps.astype(np.int64)
+    if column.least is None:
+        return column.steps
+    values = column.least + column.steps.astype(np.int64)
     restored: Column = values / column.power if column.power else values.astype(column.dtype)
     return restored
 
@@ -236,19 +192,3 @@ def _decimals(values: NDArray[Any]) -> _Narrow:
         if whole(sample, power) is not None and (steps := whole(values, power)) is not None:
             return _integers(steps, values.dtype, power)
     return _Narrow(values.dtype, None, values)
-
-
-def _labels(column: Column) -> _Narrow:
-    places: dict[Any, int] = {}
-    found = [places.setdefault(label, len(places)) for label in column.tolist()]
-    labels = _Text.of([*places]) or _objects([*places])
-    if len(places) == 1:
-        return _Narrow(column.dtype, None, None, 0.0, labels)
-    dtype = np.uint16 if len(places) <= 2**16 else np.uint32
-    return _Narrow(column.dtype, None, np.array(found, dtype), 0.0, labels)
-
-
-def _objects(labels: list[Any]) -> NDArray[np.object_]:
-    array = np.empty(len(labels), object)
-    array[:] = labels
-    return array

@@ -236,7 +236,7 @@ class RouteBook:
 
     @staticmethod
     def _names(batch: Batch, field: str) -> list[Any]:
-        names: list[Any] = batch.columns[batch.stream.field_by_name[field].columns[0]].tolist()
+        names: list[Any] = batch.labels(batch.stream.field_by_name[field].columns[0])
         return names
 
 

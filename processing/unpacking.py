@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from devices.contract import FieldSpec, Stream
 from ingest.batch import MISSING, Batch, Column
+from ingest.labels import Codes, Texts
 from ingest.packing import HEADER, POSTGRES_EPOCH
 
 Octets = NDArray[np.uint8]
@@ -55,9 +56,14 @@ def unpack(stream: Stream, data: bytes, count: int) -> Batch:
     device, time, seq, received, *fields = find_values(data, layout, count)
     octets = np.frombuffer(data, np.uint8)
     columns: dict[str, Column] = {}
+    texts: dict[str, Texts] = {}
     for spec in stream.fields:
         for name in spec.columns:
-            columns[name] = _column(spec, fields.pop(0), octets)
+            values = fields.pop(0)
+            if spec.type == "label":
+                columns[name], texts[name] = texts_of(octets, values)
+            else:
+                columns[name] = _column(spec, values, octets)
     return Batch(
         stream=stream,
         device=device.astype(np.int32),
@@ -67,6 +73,7 @@ def unpack(stream: Stream, data: bytes, count: int) -> Batch:
         columns=columns,
         source=np.zeros(count, np.int32),
         item=np.full(count, -1, np.int32),
+        texts=texts,
     )
 
 
@@ -83,20 +90,20 @@ def find_values(data: bytes, layout: Layout, count: int) -> Ints:
     return values
 
 
-def texts_of(octets: Octets, offsets: Ints) -> tuple[list[str | None], Ints]:
-    """The different texts of a column in the order they come, None last, and the place of each row's text among them.
+def texts_of(octets: Octets, offsets: Ints) -> tuple[Codes, Texts]:
+    """The place of each row's text among the different ones of a column, -1 = null, and these in the order they come.
 
     ``offsets``: as ``find_values`` gives them; raises UnicodeDecodeError, which UTF-8 from PostgreSQL never does.
     """
-    codes = np.empty(len(offsets), np.int64)
+    codes = np.empty(len(offsets), np.int32)
     places = np.full(1 << max(int(2 * len(offsets) - 1).bit_length(), 4), -1, np.int64)
     firsts = np.empty(len(offsets), np.int64)
     count = tell_apart(octets, offsets, places, firsts, codes)
-    found: list[str | None] = []
+    found: list[str] = []
     for first in firsts[:count].tolist():
         length = int.from_bytes(octets[first : first + 4].tobytes(), "big")
         found.append(octets[first + 4 : first + 4 + length].tobytes().decode())
-    return [*found, None], codes
+    return codes, tuple(found)
 
 
 def _null(spec: FieldSpec) -> int | None:
@@ -124,12 +131,11 @@ def _column(spec: FieldSpec, values: Ints, octets: Octets) -> Column:
         case "boolean":
             return values.astype(np.int8)
         case "choice":
-            found, codes = texts_of(octets, values)
+            codes, found = texts_of(octets, values)
             code_of = {choice: code for code, choice in enumerate(spec.choices)}
-            return np.array([code_of.get(text or "", -1) for text in found], np.int16)[codes]
+            return np.array([*(code_of.get(text, -1) for text in found), -1], np.int16)[codes]
         case "label":
-            found, codes = texts_of(octets, values)
-            return np.array(found, object)[codes]
+            raise ValueError(f"{spec.name} is a label, must be unpacked with its texts")
 
 
 @njit(cache=True, nogil=True)
@@ -177,10 +183,10 @@ def scan_rows(octets: Octets, start: int, nulls: Ints, texts: NDArray[np.bool_],
 
 
 @njit(cache=True, nogil=True)
-def tell_apart(octets: Octets, offsets: Ints, places: Ints, firsts: Ints, codes: Ints) -> int:
+def tell_apart(octets: Octets, offsets: Ints, places: Ints, firsts: Ints, codes: Codes) -> int:
     """Number the different texts in the order they come; returns how many there are.
 
-    ``offsets``: of each row's text, its 32-bit length first; -1 = null, which gets the number after the last.
+    ``offsets``: of each row's text, its 32-bit length first; -1 = null, whose code is -1 too.
     ``places``: -1 throughout, a power of two long and more than ``offsets``; ``firsts``: out, the offset of each text.
     """
     count, mask = 0, len(places) - 1

@@ -89,6 +89,7 @@ def batch(stream: str, rows: Sequence[tuple[int, dict[str, Any]]]) -> Batch:
         columns=columns.columns,
         source=np.zeros(count, np.int32),
         item=np.full(count, -1, np.int32),
+        texts=columns.texts,
     )
 
 

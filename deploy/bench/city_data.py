@@ -15,6 +15,8 @@ from processing.engine import Engine
 SECOND = 1_000_000
 NOW = 1_795_161_600 * SECOND
 """2026-11-20T08:00:00Z"""
+NAMES = tuple(map(str, range(200)))
+"""what labels say"""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,9 @@ def _batch(stream: Stream, keys: NDArray[np.int32], at: int, dice: np.random.Gen
     columns: dict[str, Column] = {}
     for spec in stream.fields:
         columns |= {name: _column(spec, count, at, dice) for name in spec.columns}
+    texts = {spec.columns[0]: NAMES for spec in stream.fields if spec.type == "label"}
     nothing = np.zeros(count, np.int32)
-    return Batch(stream, keys, time, np.full(count, -1, np.int64), time, columns, nothing, nothing)
+    return Batch(stream, keys, time, np.full(count, -1, np.int64), time, columns, nothing, nothing, texts)
 
 
 def _column(spec: FieldSpec, count: int, at: int, dice: np.random.Generator) -> Column:
@@ -100,4 +103,4 @@ def _column(spec: FieldSpec, count: int, at: int, dice: np.random.Generator) -> 
         case "choice":
             return dice.integers(0, 2, count).astype(np.int16)
         case "label":
-            return dice.integers(0, 200, count).astype(str).astype(object)
+            return dice.integers(0, len(NAMES), count).astype(np.int32)

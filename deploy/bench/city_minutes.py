@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from devices.contract import FieldSpec, Stream
 from devices.kinds import kinds
 from ingest.batch import MISSING, Batch, Column
+from ingest.labels import Texts, code_labels
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -46,13 +47,19 @@ def _batch(stream: Stream, keys: NDArray[np.int32], end: int, length: int, dice:
     count = len(keys)
     time = end - dice.integers(0, length, count)
     said = _said(stream.name, keys, time, dice)
-    columns = {
-        name: said.get(name, _nothing(spec, count)).astype(_nothing(spec, 0).dtype)
-        for spec in stream.fields
-        for name in spec.columns
-    }
+    columns: dict[str, Column] = {}
+    texts: dict[str, Texts] = {}
+    for spec in stream.fields:
+        for name in spec.columns:
+            if spec.type == "label" and name in said:
+                columns[name], texts[name] = code_labels(said[name].tolist())
+            else:
+                columns[name] = said.get(name, _nothing(spec, count)).astype(_nothing(spec, 0).dtype)
+                texts |= {name: ()} if spec.type == "label" else {}
     nothing = np.zeros(count, np.int32)
-    return Batch(stream, keys, time, np.full(count, -1, np.int64), time + _TAKES_S * SECOND, columns, nothing, nothing)
+    return Batch(
+        stream, keys, time, np.full(count, -1, np.int64), time + _TAKES_S * SECOND, columns, nothing, nothing, texts
+    )
 
 
 def _said(stream: str, keys: NDArray[np.int32], time: NDArray[np.int64], dice: np.random.Generator) -> dict[str, Any]:
@@ -125,4 +132,4 @@ def _nothing(spec: FieldSpec, count: int) -> Column:
         case "choice":
             return np.full(count, -1, np.int16)
         case "label":
-            return np.full(count, None, object)
+            return np.full(count, -1, np.int32)

@@ -51,6 +51,7 @@ try:
         Limits,
         Payloads,
         Rows,
+        count_braces,
         scan,
     )
     from ingest.kernels.texts import (
@@ -100,6 +101,7 @@ __all__ = [
     "Payloads",
     "Rows",
     "Spoken",
+    "count_braces",
     "enter",
     "intern",
     "scan",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ingest.kernels.tokens import Text, inner
+from ingest.kernels.tokens import Text, byte, inner
 
 MISSING = np.iinfo(np.int64).min
 _SHORTEST = len("2026-11-20T08:00:00Z")
@@ -24,13 +24,13 @@ def instant(text: Text, at: int, end: int) -> Any:
     year = _two(text, at) * 100 + _two(text, at + 2)
     month, day = _two(text, at + 5), _two(text, at + 8)
     hour, minute, second = _two(text, at + 11), _two(text, at + 14), _two(text, at + 17)
-    between = text[at + 10]
+    between = byte(text, at + 10)
     if (
-        text[at + 4] != 45
-        or text[at + 7] != 45
+        byte(text, at + 4) != 45
+        or byte(text, at + 7) != 45
         or (between != 84 and between != 116 and between != 32)
-        or text[at + 13] != 58
-        or text[at + 16] != 58
+        or byte(text, at + 13) != 58
+        or byte(text, at + 16) != 58
     ):
         return MISSING
     if not (_FIRST_YEAR <= year <= _LAST_YEAR and 1 <= month <= 12 and 1 <= day <= _longest(year, month)):
@@ -39,12 +39,12 @@ def instant(text: Text, at: int, end: int) -> Any:
         return MISSING
     at += 19
     fraction, unit = np.int64(0), np.int64(1_000_000)
-    if text[at] == 46:
+    if byte(text, at) == 46:
         first = at + 1
         at = first
-        while 48 <= text[at] <= 57:
+        while 48 <= byte(text, at) <= 57:
             unit //= 10
-            fraction += (np.int64(text[at]) - 48) * unit
+            fraction += (np.int64(byte(text, at)) - 48) * unit
             at += 1
         if at == first:
             return MISSING
@@ -58,22 +58,22 @@ def instant(text: Text, at: int, end: int) -> Any:
 @inner
 def _two(text: Text, at: int) -> Any:
     """The number that two digits make; far below zero if they are none."""
-    tens, ones = np.int64(text[at]) - 48, np.int64(text[at + 1]) - 48
+    tens, ones = np.int64(byte(text, at)) - 48, np.int64(byte(text, at + 1)) - 48
     return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else _WRONG
 
 
 @inner
 def _offset(text: Text, at: int, end: int) -> Any:
     """Minutes east of Greenwich, written from ``at`` to ``end``; MISSING if they are none."""
-    if at + 1 == end and (text[at] == 90 or text[at] == 122):
+    if at + 1 == end and (byte(text, at) == 90 or byte(text, at) == 122):
         return 0
-    if at + 6 != end or (text[at] != 43 and text[at] != 45) or text[at + 3] != 58:
+    if at + 6 != end or (byte(text, at) != 43 and byte(text, at) != 45) or byte(text, at + 3) != 58:
         return MISSING
     hours, minutes = _two(text, at + 1), _two(text, at + 4)
     if not (0 <= hours <= 23 and 0 <= minutes <= 59):
         return MISSING
     east = hours * 60 + minutes
-    return -east if text[at] == 45 else east
+    return -east if byte(text, at) == 45 else east
 
 
 @inner

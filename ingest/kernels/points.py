@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ingest.kernels.tokens import Numbers, Text, inner, number, says, skip_blank
+from ingest.kernels.tokens import Numbers, Text, byte, inner, number, says, skip_blank
 
 _TYPE = np.frombuffer(b"type", np.uint8)
 _COORDINATES = np.frombuffer(b"coordinates", np.uint8)
@@ -12,20 +12,20 @@ _POINT_WORD = np.frombuffer(b'"Point"', np.uint8)
 @inner
 def point(text: Text, at: int, column: int, numbers: Numbers, row: int) -> int:
     """Read a GeoJSON Point of two coordinates or three; returns its end."""
-    if text[at] != 123:
+    if byte(text, at) != 123:
         return -1
     typed, placed = False, False
     while True:
         at = skip_blank(text, at + 1)
-        if text[at] != 34:
+        if byte(text, at) != 34:
             return -1
-        is_type = text[at + 1] == 116
+        is_type = byte(text, at + 1) == 116
         word = _TYPE if is_type else _COORDINATES
         end = at + 1 + len(word)
-        if not says(text, at + 1, word, 0, len(word)) or text[end] != 34:
+        if not says(text, at + 1, word, 0, len(word)) or byte(text, end) != 34:
             return -1
         at = skip_blank(text, end + 1)
-        if text[at] != 58:
+        if byte(text, at) != 58:
             return -1
         at = skip_blank(text, at + 1)
         if is_type:
@@ -37,16 +37,16 @@ def point(text: Text, at: int, column: int, numbers: Numbers, row: int) -> int:
         if at < 0:
             return -1
         at = skip_blank(text, at)
-        if text[at] == 125:
+        if byte(text, at) == 125:
             return at + 1 if typed and placed else -1
-        if text[at] != 44:
+        if byte(text, at) != 44:
             return -1
 
 
 @inner
 def _coordinates(text: Text, at: int, column: int, numbers: Numbers, row: int) -> int:
     """Read longitude and latitude; a height is skipped. Returns the end."""
-    if text[at] != 91:
+    if byte(text, at) != 91:
         return -1
     count = 0
     while True:
@@ -59,7 +59,7 @@ def _coordinates(text: Text, at: int, column: int, numbers: Numbers, row: int) -
                 return -1
         count += 1
         at = skip_blank(text, at)
-        if text[at] == 93:
+        if byte(text, at) == 93:
             return at + 1 if count >= 2 else -1
-        if text[at] != 44:
+        if byte(text, at) != 44:
             return -1

@@ -20,6 +20,7 @@ from ingest.kernels.tokens import (
     MOST_EXACT,
     Numbers,
     Text,
+    byte,
     characters,
     inner,
     literal,
@@ -88,6 +89,15 @@ class Limits(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
+def count_braces(text: Text) -> int:
+    """How many readings there may be."""
+    count = 0
+    for place in range(len(text)):
+        count += text[place] == 123
+    return count
+
+
+@njit(cache=True, nogil=True)
 def scan(payloads: Payloads, layout: Layout, spoken: Spoken, limits: Limits, rows: Rows, known: Table) -> int:
     """Read all payloads; returns the number of rows, those of one payload after those of the one before.
 
@@ -113,13 +123,13 @@ def _scan(
     for place in range(len(places)):
         first, strange = row, 0
         at = skip_blank(text, places[place, START])
-        packed = text[at] == 91
+        packed = byte(text, at) == 91
         if packed:
             at = skip_blank(text, at + 1)
         item = 0 if packed else -1
         received = places[place, ARRIVAL]
         while True:
-            if text[at] != 123 or item >= most:
+            if byte(text, at) != 123 or item >= most:
                 at = -1
                 break
             at, more = _reading(
@@ -142,10 +152,10 @@ def _scan(
             at = skip_blank(text, at)
             if not packed:
                 break
-            if text[at] == 93:
+            if byte(text, at) == 93:
                 at = skip_blank(text, at + 1)
                 break
-            if text[at] != 44:
+            if byte(text, at) != 44:
                 at = -1
                 break
             at = skip_blank(text, at + 1)
@@ -163,19 +173,17 @@ def _reading(
 ) -> tuple[int, int]:  # fmt: skip
     """Read what follows an opening brace into a row; returns the position after the closing one, and the number of
     fields that the layout does not have. ``expected``: the fields of the reading before, in order."""
-    for field in range(len(fields)):
-        _clear(field, fields, cells, numbers, row)
     present, place, strange = 0, 0, 0
     at = skip_blank(text, at)
     while True:
-        if text[at] != 34 or place >= _MOST_FIELDS:
+        if byte(text, at) != 34 or place >= _MOST_FIELDS:
             return -1, 0
         at += 1
         field = expected[place]
         end = -1
         if field >= 0:
             end = at + fields[field, NAME_END] - fields[field, NAME_START]
-            if not says(text, at, words, fields[field, NAME_START], fields[field, NAME_END]) or text[end] != 34:
+            if not says(text, at, words, fields[field, NAME_START], fields[field, NAME_END]) or byte(text, end) != 34:
                 end = -1
         if end < 0:
             end = string_end(text, at)
@@ -189,14 +197,13 @@ def _reading(
                 return -1, 0
             strange += 1
         at = skip_blank(text, end + 1)
-        if text[at] != 58:
+        if byte(text, at) != 58:
             return -1, 0
         at = skip_blank(text, at + 1)
         if field < 0:
             at = skip(text, at)
-        elif text[at] == 110:
+        elif byte(text, at) == 110:
             at, _ = literal(text, at)
-            _clear(field, fields, cells, numbers, row)
             present &= ~(1 << field)
         else:
             at = _value(text, at, field, fields, bounds, words, choices, cells, numbers, row)
@@ -204,13 +211,16 @@ def _reading(
         if at < 0:
             return -1, 0
         at = skip_blank(text, at)
-        if text[at] == 125:
+        if byte(text, at) == 125:
             break
-        if text[at] != 44:
+        if byte(text, at) != 44:
             return -1, 0
         at = skip_blank(text, at + 1)
     if present & demands[0] != demands[0] or present & demands[1] == 0:
         return -1, 0
+    for field in range(len(fields)):
+        if not present >> field & 1:
+            _clear(field, fields, cells, numbers, row)
     return at + 1, strange
 
 
@@ -267,7 +277,7 @@ def _value(
         end, truth = literal(text, at)
         cells[column, row] = truth
         return end
-    if text[at] != 34:
+    if byte(text, at) != 34:
         return _count(text, at, kind, column, fields[field, LEAST], fields[field, MOST], cells, row)
     at += 1
     end = string_end(text, at)

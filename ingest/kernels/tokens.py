@@ -27,9 +27,16 @@ _SPLIT = 134_217_729.0
 
 
 @inner
+def byte(text: Text, at: int) -> Any:
+    """The byte at a position; without a sign, so that it is not asked each time whether the position counts from the
+    end."""
+    return text[np.uint64(at)]
+
+
+@inner
 def skip_blank(text: Text, at: int) -> int:
     """The first position that is no white space."""
-    while text[at] == 32 or text[at] == 10 or text[at] == 13 or text[at] == 9:
+    while byte(text, at) == 32 or byte(text, at) == 10 or byte(text, at) == 13 or byte(text, at) == 9:
         at += 1
     return at
 
@@ -38,12 +45,12 @@ def skip_blank(text: Text, at: int) -> int:
 def string_end(text: Text, at: int) -> int:
     """Where the closing quote stands of a string that begins at ``at``; -1 for an escape or what is not UTF-8."""
     while True:
-        byte = text[at]
-        if byte == 34:
+        here = byte(text, at)
+        if here == 34:
             return at
-        if byte < 32 or byte == 92:
+        if here < 32 or here == 92:
             return -1
-        if byte < 128:
+        if here < 128:
             at += 1
             continue
         size = _character(text, at)
@@ -55,16 +62,16 @@ def string_end(text: Text, at: int) -> int:
 @inner
 def _character(text: Text, at: int) -> int:
     """Bytes of the character beyond ASCII at ``at``; 0 if it is none (RFC 3629, section 4)."""
-    first, second = text[at], text[at + 1]
+    first, second = byte(text, at), byte(text, at + 1)
     if 0xC2 <= first <= 0xDF:
         return 2 if 0x80 <= second <= 0xBF else 0
     lowest = 0xA0 if first == 0xE0 else 0x90 if first == 0xF0 else 0x80
     highest = 0x9F if first == 0xED else 0x8F if first == 0xF4 else 0xBF
-    if first < 0xE0 or first > 0xF4 or second < lowest or second > highest or text[at + 2] & 0xC0 != 0x80:
+    if first < 0xE0 or first > 0xF4 or second < lowest or second > highest or byte(text, at + 2) & 0xC0 != 0x80:
         return 0
     if first < 0xF0:
         return 3
-    return 4 if text[at + 3] & 0xC0 == 0x80 else 0
+    return 4 if byte(text, at + 3) & 0xC0 == 0x80 else 0
 
 
 @inner
@@ -72,7 +79,7 @@ def characters(text: Text, at: int, end: int) -> int:
     """How many characters some UTF-8 has."""
     count = 0
     for place in range(at, end):
-        count += text[place] & 0xC0 != 0x80
+        count += byte(text, place) & 0xC0 != 0x80
     return count
 
 
@@ -80,7 +87,7 @@ def characters(text: Text, at: int, end: int) -> int:
 def says(text: Text, at: int, word: Text, start: int, stop: int) -> bool:
     """Whether ``word[start:stop]`` stands at ``at``."""
     for place in range(start, stop):  # noqa: SIM110 - compiled
-        if text[at + place - start] != word[place]:
+        if byte(text, at + place - start) != byte(word, place):
             return False
     return True
 
@@ -88,40 +95,47 @@ def says(text: Text, at: int, word: Text, start: int, stop: int) -> bool:
 @inner
 def literal(text: Text, at: int) -> tuple[int, int]:
     """The end of true, false or null, and 1, 0 or -1 for them."""
-    if text[at] == 116 and text[at + 1] == 114 and text[at + 2] == 117 and text[at + 3] == 101:
+    if _goes(text, at, 116, 114, 117, 101):
         return at + 4, 1
-    if text[at] == 110 and text[at + 1] == 117 and text[at + 2] == 108 and text[at + 3] == 108:
+    if _goes(text, at, 110, 117, 108, 108):
         return at + 4, -1
-    if text[at] == 102 and text[at + 1] == 97 and text[at + 2] == 108 and text[at + 3] == 115 and text[at + 4] == 101:
+    if byte(text, at) == 102 and _goes(text, at + 1, 97, 108, 115, 101):
         return at + 5, 0
     return -1, 0
+
+
+@inner
+def _goes(text: Text, at: int, one: int, two: int, three: int, four: int) -> bool:
+    """Whether four bytes stand there."""
+    begins: bool = byte(text, at) == one and byte(text, at + 1) == two
+    return begins and byte(text, at + 2) == three and byte(text, at + 3) == four
 
 
 @inner
 def number(text: Text, at: int) -> tuple[int, bool, Any, float]:
     """The end of a number, whether it is written as an integer, that integer, and its value as a double."""
     unknown = -1, False, np.int64(0), 0.0
-    negative = text[at] == 45
+    negative = byte(text, at) == 45
     at += negative
     first = at
     mantissa: Any = np.int64(0)
     digits: Any = 0
     exponent: Any = 0
-    while 48 <= text[at] <= 57:
-        mantissa = mantissa * 10 + (np.int64(text[at]) - 48)
+    while 48 <= byte(text, at) <= 57:
+        mantissa = mantissa * 10 + (np.int64(byte(text, at)) - 48)
         digits += mantissa > 0
         if digits > MOST_DIGITS:
             return unknown
         at += 1
-    if at == first or (text[first] == 48 and at > first + 1):
+    if at == first or (byte(text, first) == 48 and at > first + 1):
         return unknown
     whole = True
-    if text[at] == 46:
+    if byte(text, at) == 46:
         whole = False
         at += 1
         point = at
-        while 48 <= text[at] <= 57:
-            mantissa = mantissa * 10 + (np.int64(text[at]) - 48)
+        while 48 <= byte(text, at) <= 57:
+            mantissa = mantissa * 10 + (np.int64(byte(text, at)) - 48)
             digits += mantissa > 0
             if digits > MOST_DIGITS:
                 return unknown
@@ -129,7 +143,7 @@ def number(text: Text, at: int) -> tuple[int, bool, Any, float]:
         if at == point:
             return unknown
         exponent = point - at
-    if text[at] == 101 or text[at] == 69:
+    if byte(text, at) == 101 or byte(text, at) == 69:
         whole = False
         at, power = _exponent(text, at + 1)
         if at < 0:
@@ -146,12 +160,12 @@ def number(text: Text, at: int) -> tuple[int, bool, Any, float]:
 @inner
 def _exponent(text: Text, at: int) -> Any:
     """The end of an exponent that begins after its e, and the exponent."""
-    negative = text[at] == 45
-    at += negative or text[at] == 43
+    negative = byte(text, at) == 45
+    at += negative or byte(text, at) == 43
     first = at
     power: Any = 0
-    while 48 <= text[at] <= 57:
-        power = power * 10 + (np.int64(text[at]) - 48)
+    while 48 <= byte(text, at) <= 57:
+        power = power * 10 + (np.int64(byte(text, at)) - 48)
         at += 1
         if at - first > 3:
             return -1, 0

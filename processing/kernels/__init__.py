@@ -93,7 +93,7 @@ from processing.kernels.panes import (  # noqa: E402
 )
 from processing.kernels.points import fill_slopes, fold_points, register_rates, risen, ways  # noqa: E402
 from processing.kernels.states import HIGH, LOW, SPELLS, STATES_PER_BYTE, fold_states, spells  # noqa: E402
-from processing.kernels.texts import number_texts  # noqa: E402
+from processing.kernels.texts import number_labels  # noqa: E402
 
 __all__ = [
     "BLOCK",
@@ -141,8 +141,8 @@ __all__ = [
     "move_codes",
     "move_values",
     "newest_of_areas",
+    "number_labels",
     "number_slots",
-    "number_texts",
     "place_moves",
     "ratios",
     "reduce_codes",

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from processing.kernels.exact import Ints
+from processing.kernels.exact import Ints, Labels
 
 Numbers = NDArray[np.uint64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -13,18 +13,18 @@ _HALF = np.uint64(32)
 
 
 @njit(cache=True, nogil=True)
-def number_texts(points: NDArray[np.uint32], length: Ints, number: Numbers) -> None:
+def number_labels(points: NDArray[np.uint32], ends: Ints, codes: Labels, number: Numbers) -> None:
     """Take one more text into the number of each row; 64 bits, so that no two rows of a city meet by chance.
 
-    points: uint32[Σ length], the code points of all texts in a row; length: int64[n], -1 = no text; number: uint64[n],
-    updated, 0 before the first text. Rows of equal texts get equal numbers, and nothing else counts.
+    points: uint32[Σ lengths], the code points of the texts one after the other; ends: int64[texts + 1], where each
+    begins and ends; codes: int32[n], which text a row says, -1 = none; number: uint64[n], updated, 0 before the first
+    text. Rows of equal texts get equal numbers, and nothing else counts.
     """
-    k = 0
-    for i in range(len(length)):
-        mixed = _mixed(number[i], np.uint64(length[i] + 1))
-        for _ in range(length[i]):
+    for i in range(len(codes)):
+        start, end = (ends[codes[i]], ends[codes[i] + 1]) if codes[i] >= 0 else (0, -1)
+        mixed = _mixed(number[i], np.uint64(end - start + 1))
+        for k in range(start, end):
             mixed = _mixed(mixed, np.uint64(points[k]))
-            k += 1
         number[i] = mixed
 
 

@@ -1,6 +1,7 @@
 """The columnar validator agrees with the model of the contract on every input, and reads the same values."""
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -225,7 +226,8 @@ def assert_same_values(stream: Stream, row: dict[str, Any], columns: Columns, po
     for spec in stream.fields:
         value = getattr(reading, spec.name)
         cells = [columns.columns[column][position] for column in spec.columns]
-        assert [stored(spec, cell) for cell in cells] == (
+        texts = columns.texts[spec.columns[0]] if spec.type == "label" else spec.choices
+        assert [stored(spec, cell, texts) for cell in cells] == (
             [None] * len(cells) if value is None else list(value) if spec.type == "point" else [value]
         )
 
@@ -234,7 +236,7 @@ def is_integer(stream: Stream, field: str) -> bool:
     return field in stream.field_by_name and stream.field_by_name[field].type == "integer"
 
 
-def stored(spec: FieldSpec, cell: Any) -> Any:
+def stored(spec: FieldSpec, cell: Any, texts: Sequence[str]) -> Any:
     """What a cell of a column stands for."""
     match spec.type:
         case "number" | "point":
@@ -243,10 +245,8 @@ def stored(spec: FieldSpec, cell: Any) -> Any:
             return None if cell == MISSING else cell
         case "boolean":
             return None if cell < 0 else bool(cell)
-        case "choice":
-            return None if cell < 0 else spec.choices[cell]
-        case "label":
-            return cell
+        case "choice" | "label":
+            return None if cell < 0 else texts[cell]
 
 
 def test_lists_of_equal_length_in_a_text_field_are_wrong_one_by_one() -> None:

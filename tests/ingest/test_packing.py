@@ -33,7 +33,7 @@ class Odd(Telemetry):
 
 
 STREAMS = {**streams(), "odd": Stream("odd", "odd", Odd)}
-TEXTS = ["a", "71路", "ä" * 64, "😀", "x" * 128, "汉" * 300, " ", "\\N", '"', "\t\n", "é\u0301"]
+TEXTS = ("a", "71路", "ä" * 64, "😀", "x" * 128, "汉" * 300, " ", "\\N", '"', "\t\n", "é\u0301")
 
 
 @pytest.fixture
@@ -60,8 +60,7 @@ def column(spec: FieldSpec, missing: np.ndarray[Any, np.dtype[np.bool_]], dice: 
         case "choice":
             return np.where(missing, -1, dice.integers(0, len(spec.choices), count)).astype(np.int16)
         case "label":
-            texts = np.array([*TEXTS, None], object)
-            return texts[np.where(missing, len(TEXTS), dice.integers(0, len(TEXTS), count))]
+            return np.where(missing, -1, dice.integers(0, len(TEXTS), count)).astype(np.int32)
 
 
 def batch_of(stream: Stream, count: int, share_missing: float, seed: int) -> Batch:
@@ -78,6 +77,7 @@ def batch_of(stream: Stream, count: int, share_missing: float, seed: int) -> Bat
         columns=columns,
         source=np.zeros(count, np.int32),
         item=np.zeros(count, np.int32),
+        texts={spec.columns[0]: TEXTS for spec in stream.fields if spec.type == "label"},
     )
 
 
@@ -92,7 +92,7 @@ def expected(spec: FieldSpec, cell: Any) -> Any:
         case "choice":
             return None if cell < 0 else spec.choices[cell]
         case "label":
-            return cell
+            return None if cell < 0 else TEXTS[cell]
 
 
 def read_back(value: Any) -> Any:

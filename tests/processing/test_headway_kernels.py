@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.labels import code_labels
 from processing import kernels
 from tests.processing import naive
 from tests.processing.kernel_material import (
@@ -124,10 +125,11 @@ names = st.tuples(st.none() | st.text(max_size=6), st.none() | st.text(max_size=
 
 def numbers_of(rows: list[tuple[str | None, ...]]) -> list[int]:
     number = np.zeros(len(rows), np.uint64)
-    for texts in columns(rows, 2):
-        points = np.frombuffer("".join(text or "" for text in texts).encode("utf-32-le"), np.uint32)
+    for names in columns(rows, 2):
+        codes, texts = code_labels(names)
+        points = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
         with np.errstate(over="ignore"):
-            kernels.number_texts(points, ints([-1 if text is None else len(text) for text in texts]), number)
+            kernels.number_labels(points, np.cumsum([0, *map(len, texts)]), codes, number)
     return [int(one) for one in number]
 
 

@@ -178,7 +178,8 @@ def test_every_type_of_field_comes_back_as_it_went(connection: psycopg.Connectio
         assert came.columns.keys() == went.columns.keys()
         for name, column in went.columns.items():
             assert came.columns[name].dtype == column.dtype
-            assert [str(v) for v in came.columns[name].tolist()] == [str(v) for v in column.tolist()]
+            said = (came.labels(name), went.labels(name)) if name in went.texts else (came.columns[name], column)
+            assert [str(v) for v in said[0]] == [str(v) for v in said[1]]
 
 
 def test_a_device_that_reports_four_times_a_day_is_not_stale_after_a_restart(connection: psycopg.Connection) -> None:
