@@ -14,7 +14,7 @@ from ingest.refusals import is_refusal
 from ingest.registry import Device
 from processing import kernels
 from processing.expressions import Needs
-from processing.heard import Heard
+from processing.heard import Heard, Newest
 from processing.indicators import DOMAINS, INDICATORS
 from processing.laggards import Laggard, worst_by_area
 from processing.latest import LatestTracker
@@ -71,10 +71,11 @@ class Engine:
         labels = {code: label for label, code in enumerate(areas)}
         table = SlotTable()
         self.rosters = {kind: Roster(declared, labels, Numbering(table)) for kind, declared in kinds.items()}
-        self._heard = {kind: Heard(len(areas)) for kind in kinds}
+        self._heard = {kind: _heard_of(declared, len(areas)) for kind, declared in kinds.items()}
         self._room = dict.fromkeys(kinds, 0)
         self.restoring = frozenset(restoring)
-        self._trackers = make_trackers([i for i in indicators if i.id not in self.restoring], self._parents)
+        heard = {kind: heard for kind, heard in self._heard.items() if isinstance(heard, Newest)}
+        self._trackers = make_trackers([i for i in indicators if i.id not in self.restoring], self._parents, heard)
         self._expected: dict[tuple[str, Needs], tuple[int, NDArray[np.int64]]] = {}
 
     def adopt(self, indicators: Sequence[Indicator], domains: Sequence[Domain]) -> None:
@@ -163,7 +164,11 @@ class Engine:
                 tracker.fold(rows)
         if is_refusal(batch.stream):
             return
-        self._heard[kind].fold(slot, batch.time)
+        heard = self._heard[kind]
+        if isinstance(heard, Newest):
+            heard.take(slot, batch.time, batch.seq)
+        else:
+            heard.fold(slot, batch.time)
         looking = [row for row in measured if row.stream == batch.stream.name and not row.observed]
         own = (self._trackers[row.id] for row in looking)
         for folding in {id(f): f for f in map(folded_by, own)}.values():
@@ -285,3 +290,8 @@ class Engine:
             restoring=True,
         )
         return judge(nothing, evidence, indicator.goalposts, indicator.minimum_coverage)
+
+
+def _heard_of(kind: Kind, areas: int) -> Heard | Newest:
+    """When devices were heard on any stream; where there is but one, that can be shared with who looks at it."""
+    return Newest(areas) if len(kind.streams) == 1 else Heard(areas)

@@ -43,7 +43,7 @@ class Standing:
     roster: "Roster"
     needs: Needs
     """what a device must be equipped with"""
-    heard: "Heard"
+    heard: "Heard | Newest"
     """what was heard of the roster's devices on any stream"""
     at: int
     """µs since 1970"""

@@ -4,7 +4,7 @@ A tracker for each sort of aggregation; all are built of mergeable partial sums,
 come from the same numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from devices.kinds import kinds, streams
@@ -32,14 +32,17 @@ class AreaTracker(LatestTracker):
 Tracker = LatestTracker | PaneTracker | WaitTracker | ClearTracker | LoadTracker | SensingTracker
 
 
-def make_trackers(indicators: Sequence[Indicator], parents: Labels) -> dict[str, Tracker]:
+def make_trackers(
+    indicators: Sequence[Indicator], parents: Labels, heard: Mapping[str, Newest] | None = None
+) -> dict[str, Tracker]:
     """A tracker for each indicator; those of newest readings that look at the same ones share what they can,
-    and all of a stream the times of those readings while they find the same ones to say something."""
+    and all of a stream the times of those readings while they find the same ones to say something. ``heard``: by stream,
+    who is given every reading and shares them too."""
     trackers: dict[str, Tracker] = {}
     groups: dict[Any, LatestGroup] = {}
     lenders: dict[Any, SequenceTracker] = {}
     books: dict[Any, ArrivalBook] = {}
-    newest: dict[str, Newest] = {}
+    newest = dict(heard or {})
     for indicator in indicators:
         tracker = trackers[indicator.id] = make_tracker(indicator, parents)
         if isinstance(tracker, LatestTracker) and not isinstance(tracker, SequenceTracker):
