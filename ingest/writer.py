@@ -128,7 +128,9 @@ class _Account:
     rejected: Counter[str] = field(default_factory=Counter)
     repeated: set[str] = field(default_factory=set)
     stored_from: set[int] = field(default_factory=set)
+    """deliveries, if some are rejects put through again: nobody asks else"""
     duplicate_from: set[int] = field(default_factory=set)
+    """likewise"""
 
 
 def write(connection: psycopg.Connection, take: Take) -> Written:
@@ -235,12 +237,13 @@ def _store(
         account.repeated.add(name)
     if repeats.duplicate.any():
         account.duplicate[name] += int(repeats.duplicate.sum())
-        account.duplicate_from.update(batch.source[repeats.duplicate].tolist())
     if repeats.conflict.any():
         rejections += _refuse_conflicts(batch, outcome, take.deliveries)
     new = batch if repeats.new.all() else batch.take(repeats.new)
     account.stored[name] += len(new)
-    account.stored_from.update(new.source.tolist())
+    if any(delivery.reject_id is not None for delivery in take.deliveries):
+        account.stored_from.update(new.source.tolist())
+        account.duplicate_from.update(batch.source[repeats.duplicate].tolist())
     return new
 
 
