@@ -36,8 +36,10 @@ def make_trackers(
     indicators: Sequence[Indicator], parents: Labels, heard: Mapping[str, Newest] | None = None
 ) -> dict[str, Tracker]:
     """A tracker for each indicator; those of newest readings that look at the same ones share what they can,
-    and all of a stream the times of those readings while they find the same ones to say something. ``heard``: by stream,
-    who is given every reading and shares them too."""
+    and all of a stream the times of those readings while they find the same ones to say something.
+
+    ``heard``: by stream, who is given every reading of it and shares the times too.
+    """
     trackers: dict[str, Tracker] = {}
     groups: dict[Any, LatestGroup] = {}
     lenders: dict[Any, SequenceTracker] = {}
