@@ -128,7 +128,8 @@ def test_no_history_is_a_reason(client: httpx.Client, codes: dict[str, str]) -> 
     ("params", "says"),
     [
         ({"indicator": "energy.lod"}, 'indicator is "energy.lod", must be one of'),
-        ({"horizon": "7h"}, "must be 1h to 6h"),
+        ({"horizon": "7h"}, 'horizon is "7h", must be 1h to 6h'),
+        ({"horizon": "3"}, 'horizon is "3", must be 1h to 6h'),
         ({"horizon": "90m"}, "must be 1h to 6h"),
     ],
 )

@@ -163,6 +163,12 @@ def test_without_a_span_the_last_day_is_meant(client: httpx.Client, codes: dict[
     assert body["items"] == []
 
 
+def test_what_will_be_known_is_what_is_known_now(client: httpx.Client, codes: dict[str, str]) -> None:
+    path = f"/v1/areas/{codes['east']}/vitals/history"
+    body = client.get(path, params={"as_of": "2099-01-01T00:00:00Z"}).json()
+    assert datetime.fromisoformat(body["to"]) <= datetime.now(UTC)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
