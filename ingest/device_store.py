@@ -9,7 +9,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from ingest.birth import Birth
-from ingest.registry import PAGE, Device, Devices, Former, RegistryPast
+from ingest.registry import PAGE, Device, Devices, Former, Instants, RegistryPast
 
 _NO_ATTRIBUTES: dict[str, Any] = {}
 _SOME = (
@@ -52,19 +52,20 @@ def load_past(connection: psycopg.Connection, after: int, at: int | None = None)
     ``at``: of the devices that were registered by then, only those that were changed are told: a whole city may have
     been registered lately.
     """
-    registered = connection.execute(
+    registered = connection.cursor().stream(
         "SELECT key, (extract(epoch FROM registered_at) * 1000000)::bigint FROM devices"
         " WHERE registered_at > timestamptz 'epoch' + %s * interval '1 microsecond'"
         " OR registered_at > timestamptz 'epoch' + %s * interval '1 microsecond' AND key IN (SELECT device"
-        " FROM device_past WHERE until > timestamptz 'epoch' + %s * interval '1 microsecond')",
+        " FROM device_past WHERE until > timestamptz 'epoch' + %s * interval '1 microsecond') ORDER BY key",
         [after if at is None else at, after, after],
-    ).fetchall()
+    )
+    instants = Instants(registered)
     former = connection.execute(
         "SELECT device, (extract(epoch FROM until) * 1000000)::bigint, area, attributes FROM device_past"
         " WHERE until > timestamptz 'epoch' + %s * interval '1 microsecond' ORDER BY until, device",
         [after],
     )
-    return RegistryPast(dict(registered), [Former(*row) for row in former])
+    return RegistryPast(instants, [Former(*row) for row in former])
 
 
 def find_devices(connection: psycopg.Connection, ids: Collection[str]) -> list[Device]:

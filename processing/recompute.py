@@ -37,7 +37,8 @@ def recompute(
         for span in spans:
             for batches in span.by_minute():
                 minute += MINUTE
-                engine.register(registrations.due(minute))
+                for devices in registrations.due(minute):
+                    engine.register(devices)
                 for batch in batches:
                     engine.fold(batch)
                 yield engine.evaluate(minute)

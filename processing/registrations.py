@@ -8,35 +8,58 @@ A minute counts what was registered at its end. A device whose readings are olde
 imported trace are, counts from the first of them that is stored, in its first state.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from array import array
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 
-from ingest.registry import Device, RegistryPast
+import numpy as np
+
+from ingest.registry import PAGE, Device, Devices, RegistryPast
 from processing.engine import Engine
 
 
 class Registrations:
-    """What is still to happen to the registry of an engine that lags behind the present."""
+    """What is still to happen to the registry of an engine that lags behind the present; a whole city may be new."""
 
     def __init__(self, changes: Iterable[Device] = ()) -> None:
         """``changes``: devices as they are from their ``since`` on."""
-        self._changes: list[Device] = []
+        self._forget()
         self.put(changes)
 
+    def _forget(self) -> None:
+        self._changes = Devices()
+        self._since, self._keys = array("q"), array("i")
+        self._happened = 0
+        """of them; what has happened has since 0"""
+
     def __len__(self) -> int:
-        return len(self._changes)
+        return len(self._changes) - self._happened
 
     def put(self, changes: Iterable[Device]) -> None:
         """Have more happen; of what happens to a device at one instant, what is put last counts."""
-        self._changes = sorted([*self._changes, *changes], key=lambda device: device.since)
+        for device in changes:
+            self._changes.append(device)
+            self._since.append(device.since)
+            self._keys.append(device.key)
 
-    def due(self, at: int) -> list[Device]:
-        """What has happened by ``at`` (µs); it is forgotten here."""
-        if not self._changes or self._changes[0].since > at:
-            return []
-        due = [device for device in self._changes if device.since <= at]
-        self._changes = self._changes[len(due) :]
-        return due
+    def due(self, at: int) -> Iterator[list[Device]]:
+        """Devices, each once, as they are by ``at`` (µs) by what has happened, some at a time; it is forgotten here."""
+        since = np.array(self._since)
+        due = np.flatnonzero((since > 0) & (since <= at))
+        if not len(due):
+            return
+        due = due[np.argsort(since[due], kind="stable")]
+        _, last = np.unique(np.array(self._keys)[due[::-1]], return_index=True)
+        places = due[::-1][np.sort(last)[::-1]].tolist()
+        for first in range(0, len(places), PAGE):
+            yield [self._changes[place] for place in places[first : first + PAGE]]
+        for place in due.tolist():
+            self._since[place] = 0
+        self._happened += len(due)
+        if 2 * self._happened > len(self._changes):
+            left = [self._changes[place] for place in np.flatnonzero(np.array(self._since)).tolist()]
+            self._forget()
+            self.put(left)
 
 
 def rewind(engine: Engine, devices: Sequence[Device], past: RegistryPast, at: int) -> Registrations:
@@ -45,13 +68,31 @@ def rewind(engine: Engine, devices: Sequence[Device], past: RegistryPast, at: in
     ``past``: what happened after an instant as early as the readings that are to be folded. Returns what happened
     after ``at``.
     """
-    newcomers = {key for key, registered in past.registered.items() if registered > at}
-    wanted = newcomers | {former.key for former in past.former}
-    states = _states(_chosen(devices, wanted), past)
-    engine.withdraw(replace(known[0], since=0) for key, known in states.items() if key in newcomers)
-    engine.register(replace(_state_at(known, at), since=0) for key, known in states.items() if key not in newcomers)
+    changed = {former.key for former in past.former}
+    later = Registrations()
+    newcomers: list[Device] = []
+    for device in devices if past.registered else ():
+        key = device.key
+        registered = past.registered[key] if key in past.registered and key not in changed else 0
+        if registered > at:
+            newcomers.append(replace(device, since=registered))
+        if len(newcomers) == PAGE:
+            _undo(engine, newcomers, later)
+            newcomers = []
+    _undo(engine, newcomers, later)
+    states = _states(_chosen(devices, changed), past)
+    new = {key for key in states if past.registered.get(key, 0) > at}
+    engine.withdraw(replace(known[0], since=0) for key, known in states.items() if key in new)
+    engine.register(replace(_state_at(known, at), since=0) for key, known in states.items() if key not in new)
     remember(engine, devices, past, at)
-    return Registrations(state for known in states.values() for state in known if state.since > at)
+    later.put(state for known in states.values() for state in known if state.since > at)
+    return later
+
+
+def _undo(engine: Engine, newcomers: Sequence[Device], later: Registrations) -> None:
+    """Take devices out that are registered later, at their ``since``, and never changed."""
+    engine.withdraw(newcomers)
+    later.put(newcomers)
 
 
 def remember(engine: Engine, devices: Sequence[Device], past: RegistryPast, until: int) -> None:

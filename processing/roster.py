@@ -19,6 +19,7 @@ NOT_EXPECTED = -1
 """reach of a class that lacks a field"""
 NOT_REGISTERED = -2
 """area label of a slot whose device is not there yet"""
+NOWHERE = np.array((NOT_REGISTERED, 0), kernels.PLACE)
 
 _Class = tuple[frozenset[str] | None, int]
 
@@ -104,7 +105,8 @@ class Roster:
         self._classes = self._numbering.classes
         self._members: NDArray[np.int64] = np.zeros((0, len(areas)), np.int64)
         self._reaches: dict[Needs, NDArray[np.int64]] = {}
-        self._awaited: dict[int, Device] = {}
+        self._awaited: NDArray[np.void] = np.empty(0, kernels.PLACE)
+        """where devices will stand, by slot, as far as any was expected; NOT_REGISTERED = none"""
         self.ids = self._numbering.ids
         self.moved = Moved()
         """where devices stood before"""
@@ -154,9 +156,7 @@ class Roster:
             return [], []
         changed = list(latest.values())
         slots = self._slots_for(changed)
-        placed = np.empty(len(changed), kernels.PLACE)
-        placed["area"] = [self._label(device) for device in changed]
-        placed["group"] = [self._class(device) for device in changed]
+        placed = self._placed(changed)
         before = self.places[slots]
         new = before["area"] == NOT_REGISTERED
         differs = (before != placed) & ~new
@@ -169,8 +169,7 @@ class Roster:
         self.moves += bool(differs.any())
         self.changes += 1
         self.places[slots] = placed
-        for key in latest if self._awaited else ():
-            self._awaited.pop(key, None)
+        self._awaited[slots[slots < len(self._awaited)]] = NOWHERE
         return [changed[i] for i in np.flatnonzero(new)], [changed[i] for i in np.flatnonzero(differs)]
 
     def withdraw(self, devices: Iterable[Device]) -> None:
@@ -180,23 +179,30 @@ class Roster:
         there = [device for device, slot in zip(asked, slots.tolist(), strict=True) if slot >= 0]
         slots = slots[slots >= 0]
         self._count(self.places[slots], -1)
-        self.places[slots] = np.array((NOT_REGISTERED, 0), kernels.PLACE)
+        self.places[slots] = NOWHERE
         self.changes += bool(there)
         self.expect(there)
 
     def expect(self, devices: Iterable[Device]) -> None:
         """Await devices that are not registered yet: they are there once they are heard, or are registered."""
-        awaited = {device.key: device for device in devices}
-        self._slots_for(list(awaited.values()))
-        self._awaited |= awaited
+        awaited = list({device.key: device for device in devices}.values())
+        if awaited:
+            slots = self._slots_for(awaited)
+            self._awaited = enlarged(self._awaited, len(self.places), (NOT_REGISTERED, 0))
+            self._awaited[slots] = self._placed(awaited)
 
     def welcome(self, keys: NDArray[np.int32]) -> None:
         """Register those that were awaited; ``keys``: whose readings have come."""
-        if not self._awaited:
+        if not len(self._awaited):
             return
-        slots = self.slots(keys)
-        new = keys[(slots >= 0) & (self.places["area"][slots] == NOT_REGISTERED)]
-        self.update([self._awaited[key] for key in np.unique(new).tolist() if key in self._awaited])
+        slots = np.unique(self.slots(keys))
+        slots = slots[(slots >= 0) & (slots < len(self._awaited))]
+        new = slots[(self.places["area"][slots] == NOT_REGISTERED) & (self._awaited["area"][slots] != NOT_REGISTERED)]
+        if len(new):
+            self._count(self._awaited[new], 1)
+            self.changes += 1
+            self.places[new] = self._awaited[new]
+            self._awaited[new] = NOWHERE
 
     def areas(self, slots: Labels, time: Instants) -> Labels:
         """Area label of each slot (-1 = skip) at the time of a reading of its own (µs)."""
@@ -219,6 +225,13 @@ class Roster:
     def _fit(self) -> None:
         """Have a place for every number, also for those that another roster has given."""
         self.places = enlarged(self.places, self._numbering.room, (NOT_REGISTERED, 0))
+
+    def _placed(self, devices: Sequence[Device]) -> NDArray[np.void]:
+        """kernels.PLACE of each device."""
+        placed = np.empty(len(devices), kernels.PLACE)
+        placed["area"] = [self._label(device) for device in devices]
+        placed["group"] = [self._class(device) for device in devices]
+        return placed
 
     def _label(self, device: Device) -> int:
         retired = device.attributes.get("retired") is True

@@ -95,7 +95,8 @@ class Settler:
 
     def settle(self, minute: int) -> Snapshot:
         """The final vital signs of ``minute``, which must be due."""
-        self.engine.register(self._registrations.due(minute))
+        for devices in self._registrations.due(minute):
+            self.engine.register(devices)
         for batch in self._gate.release(minute):
             self.engine.fold(batch)
         self.settled = minute

@@ -25,11 +25,11 @@ from processing_material import (
 )
 
 from ingest.batch import Batch
-from ingest.registry import Former, RegistryPast
+from ingest.registry import PAGE, Former, RegistryPast
 from processing.engine import Engine, Snapshot
 from processing.moved import Moved
 from processing.recompute import recompute
-from processing.registrations import rewind
+from processing.registrations import Registrations, rewind
 from processing.settling import Settler
 
 OLD = [device(key, "parking_bay", (FIRST, SECOND_STREET, THIRD)[key % 3]) for key in range(1, 7)]
@@ -156,7 +156,7 @@ def test_an_engine_put_back_awaits_who_was_not_registered() -> None:
     assert made.evaluate(NOW).expected["parking_bay"][0] == 7
     made.fold(batch("parking_bay", [(7, observed(-30, status="free"))]))
     assert made.evaluate(NOW).expected["parking_bay"][0] == 8
-    assert [one.key for one in later.due(NOW + SECOND)] == [7]
+    assert [[one.key for one in some] for some in later.due(NOW + SECOND)] == [[7]]
     assert len(later) == 0
 
 
@@ -172,7 +172,25 @@ def test_states_follow_one_another() -> None:
     assert place[0] == EAST
     slots, times = np.zeros(3, np.int32), np.array([NOW - 40, NOW - 30, NOW], np.int64)
     assert made.rosters["parking_bay"].areas(slots, times).tolist() == [FIRST, EAST, EAST]
-    assert [one.area for one in later.due(NOW + 10)] == [AREAS[THIRD]]
+    assert [[one.area for one in some] for some in later.due(NOW + 10)] == [[AREAS[THIRD]]]
+
+
+def test_each_device_is_due_once_as_it_is_then_some_at_a_time_and_in_time() -> None:
+    count, later = 2 * PAGE + 500, Registrations()
+    later.put(replace(device(key, "parking_bay", FIRST), since=NOW + key % 7) for key in range(1, count))
+    later.put([replace(device(1, "parking_bay", THIRD), since=NOW + 3)])
+    later.put([replace(device(1, "parking_bay", EAST), since=NOW + 1), replace(device(2, "car_park"), since=NOW + 9)])
+    early = list(later.due(NOW + 1))
+    assert sorted(one.key for some in early for one in some) == [n for n in range(1, count) if n % 7 < 2]
+    assert {one.area for some in early for one in some if one.key == 1} == {AREAS[EAST]}
+    rest = [one for some in later.due(NOW + 8) for one in some]
+    assert len(later) == 1
+    assert sorted(one.key for one in rest) == [1] + [n for n in range(2, count) if n % 7 > 1]
+    assert {one.area for one in rest if one.key == 1} == {AREAS[THIRD]}
+    assert [one.since for one in rest] == sorted(one.since for one in rest)
+    assert list(later.due(NOW + 8)) == []
+    assert [one.kind for some in later.due(NOW + 9) for one in some] == ["car_park"]
+    assert all(len(some) <= PAGE for some in early)
 
 
 def test_where_devices_stood_equals_a_plain_search() -> None:
