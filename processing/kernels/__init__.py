@@ -85,13 +85,11 @@ from processing.kernels.panes import (  # noqa: E402
     areas_of,
     fold_codes,
     fold_panes,
-    ratios,
     reduce_codes,
     reduce_panes,
-    roll_up,
-    roll_up_counts,
 )
 from processing.kernels.points import fill_slopes, fold_points, register_rates, risen, ways  # noqa: E402
+from processing.kernels.rollups import ratios, roll_up, roll_up_counts  # noqa: E402
 from processing.kernels.states import HIGH, LOW, SPELLS, STATES_PER_BYTE, fold_states, spells  # noqa: E402
 from processing.kernels.texts import number_labels  # noqa: E402
 

@@ -1,11 +1,14 @@
-"""Sums by pane of event time and by area, and their roll-up from streets to the city.
+"""Sums by pane of event time and by area.
 
-Most batches come in the order of time, so that a stretch of readings lies in a few neighbouring panes. Such a stretch
-is cut into integers in vector registers, a chunk at a time, and added to dense sums of those panes without a carry:
-BLOCK values keep Σlo < 2⁶³ and |Σhi| < 2⁴³, so that the number of values fits above hi. The carry comes when the dense
-sums are merged into the ring, once for each pane and area. Whatever lies outside (another pane, a value of 2²⁰ or more)
-is added one by one; the sums are the same integers either way.
+Most batches come in the order of time, so that a stretch of readings lies in two neighbouring panes. Such a stretch is
+added to dense sums of those panes without a carry, in one loop over times, areas and values: BLOCK values keep
+Σlo < 2⁶⁴ and |Σhi| < 2⁴⁴, so that the number of values fits above hi. The carry comes when the dense sums are merged
+into the ring, once for each pane and area. A stretch that is scattered over more panes gets dense sums of all of them.
+Whatever lies outside (another pane, a value of 2²⁰ or more) is added one by one; the sums are the same integers either
+way.
 """
+
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -14,7 +17,6 @@ from processing.kernels.exact import (
     CARRY,
     HIGH,
     LARGEST,
-    LOW,
     MASK,
     ONE,
     Floats,
@@ -22,7 +24,6 @@ from processing.kernels.exact import (
     Labels,
     Records,
     add,
-    merge,
     merge_sums,
 )
 
@@ -31,18 +32,19 @@ SUMS = np.dtype([("count", "i8"), ("hi", "i8"), ("lo", "i8"), ("per_hi", "i8"), 
 CODES = np.dtype([("count", "i4"), ("ones", "i4")])
 """Number of values that are 0 or 1 of one pane and area, and of those that are 1."""
 
-CHUNK = 256
-"""readings cut at a time: what is made of them stays in the cache of the core"""
-BLOCK = 28 * CHUNK
+BLOCK = 2**14 - 1
 """readings that are added without a carry"""
-ROWS = 4
-"""panes with dense sums: the one before that of the block's first reading, its own, and two more"""
+SAMPLE = 256
+"""readings of a block that are looked at first, to know its panes; they are the next ones, so that nothing waits"""
+TAIL = 16
+"""readings at its end that are looked at as well: two lines of memory"""
 FEW = 192
 """readings for which dense sums do not pay"""
 MODERATE = 2.0**20
 """values below this leave room for their number above hi"""
-ROOM = 44
-_LOWER = 2**43
+ROOM = 45
+_COUNTED = 2.0**ROOM
+_LOWER = 2**44
 _FRACTION = 2.0**CARRY
 _NEAR = 2**49
 
@@ -68,86 +70,126 @@ def fold_panes(
     if len(per) or len(area) < FEW:
         _add_each(area, time, length, value, per, pane_of, panes)
         return
-    width = panes.shape[1] + 1
-    sums = np.zeros(2 * (ROWS + 1) * width, np.int64)
-    place, hi, lo = np.empty(CHUNK, np.int32), np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
-    done = 0
-    in_order = True
-    while done < len(area) and in_order:
-        start = done
-        low = time[start] // length - 1
-        end = min(len(area), start + BLOCK)
-        while done < end and in_order:
-            stop = min(end, done + CHUNK)
-            _cut(time[done:stop], low * length, length, value[done:stop], width, place, hi, lo)
-            _scatter(area[done:stop], place, hi, lo, sums)
-            in_order = done > start or 2 * _outside(sums) <= stop - done
-            done = stop
-        if _outside(sums):
-            left = _left(area[start:done], time[start:done], low * length, length, value[start:done])
-            _add_each(left, time[start:done], length, value[start:done], per, pane_of, panes)
-        _merge_rows(low, sums, pane_of, panes)
-    _add_each(area[done:], time[done:], length, value[done:], per, pane_of, panes)
+    width = panes.shape[1]
+    sums, outside = np.empty(0, np.int64), np.empty(min(len(area), BLOCK), np.int32)
+    for start in range(0, len(area), BLOCK):
+        stop = min(len(area), start + BLOCK)
+        a, t, v = area[start:stop], time[start:stop], value[start:stop]
+        low, rows = _panes_of(t, length, width)
+        if len(sums) < 2 * rows * width:
+            sums = np.zeros(2 * rows * width, np.int64)
+        if _lacking(a, v):
+            known = _known(a, v)
+            a, t, v = a[known], t[known], v[known]
+        if rows == 2:
+            left = _add_two(a, t, v, low * length, length, width, sums, outside)
+        else:
+            left = _add_rows(a, t, v, low * length, length, rows, width, sums, outside)
+        _merge_rows(low, rows, sums, pane_of, panes)
+        alone = outside[:left]
+        _add_each(a[alone], t[alone], length, v[alone], per, pane_of, panes)
 
 
 @njit(cache=True, nogil=True)
-def _cut(time: Ints, edge: int, length: int, value: Floats, width: int, place: Labels, hi: Ints, lo: Ints) -> None:
-    """Cut values into hi, with a one above ROOM, and lo; place: where the sums of the pane begin. No branches, so that
-    it becomes vector instructions."""
-    until = edge + ROWS * length
-    inverse = 1.0 / length
-    outside = ROWS * width + 1
-    for i in range(len(time)):
-        inside = (time[i] >= edge) & (time[i] < until) & (abs(value[i]) < MODERATE)
-        scaled = value[i] * HIGH if inside else 0.0
-        whole = np.floor(scaled)
-        hi[i] = np.int64(whole) + (1 << ROOM)
-        lo[i] = np.int64((scaled - whole) * _FRACTION)
-        # half a microsecond off the edge, a product with the inverse falls into the same pane as the quotient
-        row = np.int64((np.float64(time[i] - edge if inside else 0) + 0.5) * inverse)
-        place[i] = row * width + 1 if inside else outside
+def _panes_of(time: Ints, length: int, width: int) -> tuple[int, int]:
+    """Which panes of a block get dense sums, to judge by its first readings and its last: the first pane, how many.
+
+    They are two where nearly all readings lie in them, otherwise as many as there are readings in, as long as a place
+    for each pane and area is not more than two for each reading; 0 where most readings lie farther away.
+    """
+    start, middle, stop = time[0], time[len(time) // 2], time[-1]
+    middle = max(min(start, stop), min(max(start, stop), middle))  # of the three
+    reach = min(len(time) // width * length, _NEAR // 2)
+    low = (middle - length // 2) // length
+    edge, until = low * length, (low + 2) * length
+    first, last, inside, near, sample = middle, middle, 0, 0, 0
+    for part in (time[:SAMPLE], time[-TAIL:]):
+        sample += len(part)
+        for t in part:
+            inside += (t >= edge) & (t < until)
+            is_near = abs(t - middle) < reach
+            near += is_near
+            first, last = min(first, t if is_near else middle), max(last, t if is_near else middle)
+    if 16 * inside >= 15 * sample and edge <= stop < until:
+        return low, 2
+    first //= length
+    return first, last // length + 1 - first if 2 * near >= sample else 0
 
 
 @njit(cache=True, nogil=True)
-def _scatter(area: Labels, place: Labels, hi: Ints, lo: Ints, sums: Ints) -> None:
-    """Add them up; each pane has one place more, before its areas, for readings without one."""
+def _lacking(area: Labels, value: Floats) -> bool:
+    """Whether a part of a block, to judge by its first readings, has nothing to add. These are taken out first: nobody
+    can guess which one comes next, least of all the processor."""
+    missing, sample = 0, min(len(area), SAMPLE)
+    for i in range(sample):
+        missing += (area[i] < 0) | (not abs(value[i]) < LARGEST)
+    return 8 * missing > sample
+
+
+@njit(cache=True, nogil=True)
+def _known(area: Labels, value: Floats) -> Labels:
+    """Which readings have an area and a value."""
+    found, count = np.empty(len(area) + 1, np.int32), 0
     for i in range(len(area)):
-        s = np.uint64(place[i] + max(area[i], -1)) * np.uint64(2)
-        sums[s] += hi[i]
-        sums[s + np.uint64(1)] += lo[i]
+        found[count] = i
+        count += (area[i] >= 0) & (abs(value[i]) < LARGEST)
+    return found[:count]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _put(value: float, place: Any, sums: Ints) -> None:
+    """Cut a value into hi, with a one above ROOM, and lo, and add them up."""
+    scaled = value * HIGH
+    whole = np.floor(scaled)
+    s = np.uint64(place) * np.uint64(2)
+    sums[s] += np.int64(whole + _COUNTED)
+    sums[s + np.uint64(1)] += np.int64((scaled - whole) * _FRACTION)
 
 
 @njit(cache=True, nogil=True)
-def _outside(sums: Ints) -> int:
-    """How many readings with an area were not added."""
-    width = len(sums) // (2 * (ROWS + 1))
-    count = 0
-    for s in range(ROWS * width + 1, (ROWS + 1) * width):
-        count += (sums[2 * s] + _LOWER) >> ROOM
-    return count
-
-
-@njit(cache=True, nogil=True)
-def _left(area: Labels, time: Ints, edge: int, length: int, value: Floats) -> Labels:
-    """The areas of the readings that ``_cut`` finds outside, -1 for the others."""
-    left = area.copy()
-    until = edge + ROWS * length
+def _add_two(
+    area: Labels, time: Ints, value: Floats, edge: int, length: int, width: int, sums: Ints, outside: Labels
+) -> int:
+    """Add readings to the dense sums of two panes; outside: which ones were left out, written; returns how many."""
+    left, one, two = np.uint64(0), np.uint64(length), np.uint64(2 * length)
     for i in range(len(area)):
-        if (time[i] >= edge) & (time[i] < until) & (abs(value[i]) < MODERATE):
-            left[i] = -1
-    return left
+        since = np.uint64(time[i] - edge)  # earlier times come to more than any length
+        if since >= two or not abs(value[i]) < MODERATE or area[i] < 0:
+            outside[left] = i
+            left += np.uint64(1)
+        else:
+            _put(value[i], np.uint64(area[i]) + np.uint64(width if since >= one else 0), sums)
+    return int(left)
 
 
 @njit(cache=True, nogil=True)
-def _merge_rows(low: int, sums: Ints, pane_of: Ints, panes: Records) -> None:
-    """Merge the dense sums of the panes from ``low`` on into the ring, and empty them."""
+def _add_rows(
+    area: Labels, time: Ints, value: Floats, edge: int, length: int, rows: int, width: int, sums: Ints, outside: Labels
+) -> int:
+    """As ``_add_two`` for any number of panes."""
+    left, until, inverse = np.uint64(0), np.uint64(rows * length), 1.0 / length
+    for i in range(len(area)):
+        since = time[i] - edge
+        if np.uint64(since) >= until or not abs(value[i]) < MODERATE or area[i] < 0:
+            outside[left] = i
+            left += np.uint64(1)
+        else:
+            # half a microsecond off the edge, a product with the inverse falls into the same pane as the quotient
+            row = np.uint64((np.float64(since) + 0.5) * inverse)
+            _put(value[i], np.uint64(area[i]) + row * np.uint64(width), sums)
+    return int(left)
+
+
+@njit(cache=True, nogil=True)
+def _merge_rows(low: int, rows: int, sums: Ints, pane_of: Ints, panes: Records) -> None:
+    """Merge the dense sums of ``rows`` panes from ``low`` on into the ring, and empty them."""
     areas = panes.shape[1]
-    for row in range(ROWS):
+    for row in range(rows):
         position = (low + row) % len(pane_of)
         if pane_of[position] > low + row:
             continue
         for a in range(areas):
-            s = 2 * (row * (areas + 1) + 1 + a)
+            s = 2 * (row * areas + a)
             count = (sums[s] + _LOWER) >> ROOM
             if count == 0:
                 continue
@@ -156,11 +198,12 @@ def _merge_rows(low: int, sums: Ints, pane_of: Ints, panes: Records) -> None:
                 _empty_sums(position, panes)
             into = panes[position, a]
             lo = into["lo"] + (sums[s + 1] & MASK)
-            into["hi"] += sums[s] - (count << ROOM) + (sums[s + 1] >> CARRY) + (lo >> CARRY)
+            carry = np.int64(np.uint64(sums[s + 1]) >> np.uint64(CARRY)) + (lo >> CARRY)
+            into["hi"] += sums[s] - (count << ROOM) + carry
             into["lo"] = lo & MASK
             into["per_hi"] += ONE * count
             into["count"] += count
-    sums[:] = 0
+    sums[: 2 * rows * areas] = 0
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -257,37 +300,3 @@ def reduce_codes(first: int, last: int, pane_of: Ints, panes: Records, partials:
                 partials[a]["count"] += count
                 partials[a]["hi"] += ONE * np.int64(panes[p, a]["ones"])
                 partials[a]["per_hi"] += ONE * count
-
-
-@njit(cache=True, nogil=True)
-def roll_up(parent: Labels, partials: Records) -> None:
-    """Merge every area into its parent, leaves first.
-
-    parent: int32[areas], label of the parent, always lower than the child's own, -1 at the top;
-    partials: PARTIAL[areas], updated.
-    """
-    for a in range(len(parent) - 1, -1, -1):
-        if parent[a] >= 0:
-            merge(partials[parent[a]], partials[a])
-
-
-@njit(cache=True, nogil=True)
-def ratios(partials: Records, value: Floats, base: Floats) -> None:
-    """What sums come to: base = Σ per, value = Σ value / base, NaN where base is not above 0.
-
-    partials: PARTIAL[areas]; value, base: float64[areas], written.
-    """
-    for a in range(len(partials)):
-        sums = partials[a]
-        base[a] = sums["per_hi"] / HIGH + sums["per_lo"] / LOW
-        value[a] = np.nan
-        if base[a] > 0:
-            value[a] = (sums["hi"] / HIGH + sums["lo"] / LOW) / base[a]
-
-
-@njit(cache=True, nogil=True)
-def roll_up_counts(parent: Labels, counts: Ints) -> None:
-    """Add every area's count to its parent's; parent: as for ``roll_up``; counts: int64[areas], updated."""
-    for a in range(len(parent) - 1, -1, -1):
-        if parent[a] >= 0:
-            counts[parent[a]] += counts[a]

@@ -1,6 +1,7 @@
 """Every kernel does what its naive twin does, on seeded and on generated data, and its sums do not depend on order."""
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -149,15 +150,53 @@ def test_dense_sums_of_a_batch_are_bit_identical_to_those_of_single_readings(sha
 
 
 @pytest.mark.skipif(not JIT, reason="hundred thousand readings are for compiled code")
-@pytest.mark.parametrize("most", [1.0, 2.0**20, 2.0**40])
-@pytest.mark.parametrize("sign", [-1.0, 1.0, 0.0])
-def test_dense_sums_hold_as_many_values_as_a_block_has(most: float, sign: float) -> None:
+@pytest.mark.parametrize("most", [1.0, 2.0**20, 2.0**21, 2.0**40])
+@pytest.mark.parametrize("pattern", ["largest", "smallest", "in turn", "hi = -1, lo = 2⁵⁰"])
+def test_dense_sums_hold_as_many_values_as_a_block_has(most: float, pattern: str) -> None:
     # all in one area and all but as large as a dense sum takes: what would overflow first is there
-    count = 30_000
+    count = 50_000
     largest = np.nextafter(most, 0.0)
-    value = np.full(count, sign * largest) if sign else np.where(np.arange(count) % 2, -largest, -5e-324)
+    value = {
+        "largest": np.full(count, largest),
+        "smallest": np.full(count, -largest),
+        "in turn": np.where(np.arange(count) % 2, -largest, -5e-324),
+        "hi = -1, lo = 2⁵⁰": np.full(count, -5e-324),
+    }[pattern]
     time = np.arange(count) // 20_000
     assert_dense_sums_are_those_of_single_readings(np.ones(count, np.int32), time, 1, value, 3)
+
+
+LONG = 20_000
+SECOND = 1_000_000
+TIMES: dict[str, Callable[[np.random.Generator], np.ndarray]] = {  # panes of 10 s
+    "in order": lambda dice: np.arange(LONG) * 100 + dice.integers(0, 3 * SECOND, LONG),
+    "some late": lambda dice: np.arange(LONG) * 100 - 3600 * SECOND * (dice.random(LONG) < 0.02),
+    "rising through many panes": lambda dice: np.arange(LONG) * 20_000,
+    "scattered": lambda dice: dice.integers(0, 600 * SECOND, LONG),
+    "scattered over more panes than readings": lambda dice: dice.integers(0, 10**6 * SECOND, LONG),
+    "two panes far apart": lambda dice: dice.integers(0, 2, LONG) * 10**7 * SECOND,
+    "edges of panes": lambda dice: dice.integers(0, 8, LONG) * 10 * SECOND - dice.integers(0, 2, LONG),
+    "ends that mislead": lambda dice: np.where(
+        np.arange(LONG) % 16_000 // 300 % 2, dice.integers(0, 500 * SECOND, LONG), dice.integers(0, SECOND, LONG)
+    ),
+}
+
+
+@pytest.mark.skipif(not JIT, reason="twenty thousand readings are for compiled code")
+@pytest.mark.parametrize("ring", [3, 64])
+@pytest.mark.parametrize("lacking", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("times", TIMES)
+def test_whatever_a_block_is_like_it_gives_the_bits_of_its_single_readings(
+    times: str, lacking: float, ring: int
+) -> None:
+    dice = np.random.default_rng(len(times))
+    time = 1_795_161_600 * SECOND + TIMES[times](dice)
+    value = dice.normal(0, 1000, LONG)
+    odd = [math.nan, math.inf, -math.inf, 2.0**20, -(2.0**20), np.nextafter(2.0**20, 0), 2.0**40, -0.0, -1e-20]
+    value[dice.random(LONG) < 0.05] = dice.choice(odd)
+    area = np.where(dice.random(LONG) < 0.05, -1 - dice.integers(0, 3, LONG), dice.integers(0, AREAS, LONG))
+    value[dice.random(LONG) < lacking] = math.nan
+    assert_dense_sums_are_those_of_single_readings(area.astype(np.int32), time, 10 * SECOND, value, ring)
 
 
 def test_a_reading_of_an_unknown_device_belongs_nowhere() -> None:
