@@ -13,7 +13,7 @@ def port(text: str) -> int:
 
 def count(text: str) -> int:
     if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of devices; it must be a whole number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of devices; it must be a whole number from 0")
     return int(text)
 
 

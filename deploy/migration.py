@@ -29,7 +29,7 @@ def ensure_extension(url: str) -> None:
         with psycopg.connect(url, connect_timeout=10, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = " ".join(str(error).split())
         raise DeployError(
             f"no database at {without_password(url)}: {reason}; start it or correct CITYVITALS_DATABASE_URL"
         ) from error

@@ -172,5 +172,7 @@ def build_city(
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise CityError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise CityError(f"{path}: cannot be read as UTF-8 text: {error}") from error

@@ -68,6 +68,8 @@ def _has_data(folder: Path, trace: TraceFile) -> bool:
 def _read(path: Path) -> TraceFile:
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise TraceError(f"{path}: cannot be read as UTF-8 text: {error}") from error
     return parse_trace(text, str(path))
