@@ -148,5 +148,5 @@ def test_names_that_lead_nowhere_are_explained(tmp_path: Path) -> None:
         locate("nosuch")
     with pytest.raises(TraceError, match="comes without its data"):
         locate("bus-capmetro")
-    with pytest.raises(TraceError, match="missing.toml: cannot be read: No such file"):
+    with pytest.raises(TraceError, match=r"missing\.toml: cannot be read: No such file"):
         locate(tmp_path, tmp_path / "missing.toml")
