@@ -69,7 +69,7 @@ class StreamLayout:
                 case "label":
                     found[name], texts[name] = texts_at(text, rows.cells[column + 1, :count], cells)
                 case _:
-                    found[name] = cells
+                    found[name] = cells.copy()
         return found, texts
 
 

@@ -38,7 +38,8 @@ DROPPED = "$SYS/broker/publish/messages/dropped"
 _DROPPED = DROPPED.encode()
 _TOPICS_AT_HAND = 200_000
 MOST_BYTES_TAKEN = 8 * 2**20
-MOST_BYTES_WAITING = 32 * 2**20
+MOST_BYTES_WAITING = 16 * 2**20
+"""two takes beside the two under way; the broker holds the rest"""
 _MORE_TO_COME = 256
 _LINGER = 0.015
 _CLOSING = 2.0
