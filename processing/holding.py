@@ -98,7 +98,7 @@ class _Parcel:
     def of(cls, batch: Batch) -> "_Parcel":
         own = narrow(batch.device), narrow(batch.time), narrow(batch.seq), narrow(batch.received)
         columns = {name: narrow(column) for name, column in batch.columns.items()}
-        texts = {name: "".join(text + _END for text in said).encode() for name, said in batch.texts.items()}
+        texts = {name: _END.join((*said, "")).encode() for name, said in batch.texts.items()}
         return cls(batch.stream, len(batch), int(batch.time.min()), own, columns, texts)
 
     def unpacked(self) -> Batch:
