@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from pydantic import BeforeValidator, WithJsonSchema
 from starlette.requests import HTTPConnection
 
+from api.auth import SAFE_METHODS
 from api.cursors import MAX_LENGTH, CursorError, decode
 from api.problems import invalid, invalid_parameter, not_found
 from api.services import Services
@@ -41,15 +42,17 @@ Text = Annotated[str | None, Query(min_length=1, max_length=128, pattern=r"^[^\x
 def none_misspelt(connection: HTTPConnection) -> None:
     """A dependency of every route under /v1: what looks like a misspelt parameter is refused, since ignoring it would
     answer too much, and so is a time where none can be chosen, since the present would be taken for the past. What
-    looks like none of the route's own (a cache buster, a tag for tracing) is let by."""
+    looks like none of the route's own (a cache buster, a tag for tracing) is let by, unless the request changes
+    something."""
     if not connection.scope["query_string"]:
         return
     route: APIRoute | APIWebSocketRoute = connection.scope["route"]
     known = _names(route.dependant)
+    changes = connection.scope.get("method", "GET") not in SAFE_METHODS
     errors = []
     for name in connection.query_params:
         meant = misspelt(name, known)
-        if meant is not None or (name not in known and name.lower() in _OF_TIME):
+        if meant is not None or (name not in known and (changes or name.lower() in _OF_TIME)):
             right = meant or "left out"
             detail = f"{shown(name)} is no parameter here, must be {right}; there are {', '.join(known) or 'none'}"
             errors.append({"in": "query", "name": name, "detail": detail})

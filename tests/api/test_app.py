@@ -95,6 +95,12 @@ def test_a_misspelt_parameter_is_refused_on_every_route_with_the_ones_it_has(cli
     assert tried > 40
 
 
+def test_a_request_that_changes_something_has_no_parameter_but_the_routes_own(client: httpx.Client) -> None:
+    answer = client.post("/v1/rejects/replay", params={"kind": "bus"})  # ignored, it would replay what is of others
+    assert answer.status_code == 422
+    assert '"kind" is no parameter here, must be left out; there are limit, reason,' in answer.json()["detail"]
+
+
 def test_a_parameter_like_none_of_the_routes_is_ignored_and_every_misspelt_one_is_named(client: httpx.Client) -> None:
     assert client.get("/v1/areas", params={"level": "district", "_": "17", "utm_source": "x"}).status_code == 200
     answer = client.get("/v1/areas", params={"levels": "district", "Parent": "310000", "_": "1"})
