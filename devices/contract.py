@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from devices.fields import LARGEST_INTEGER, SQL_TYPES, ContractError, FieldSpec, FieldType, field_spec, snake_case
 from devices.flaws import Flaw, shown
@@ -35,8 +35,8 @@ class Reading(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False, regex_engine="python-re")
 
-    dateObserved: Instant
-    seq: Sequence | None = None
+    dateObserved: Instant = Field(description="when it was observed, not when it was sent")
+    seq: Sequence | None = Field(default=None, description="counts the device's readings of this stream up")
 
 
 class Telemetry(Reading):
@@ -85,6 +85,8 @@ class Stream:
         """JSON Schema of one reading, with each field's unit as ``x-unit``."""
         schema = self.model.model_json_schema()
         schema["title"] = self.name
+        for described in schema["properties"].values():
+            described.pop("title", None)  # pydantic's are the names once more, in other letters
         for spec in self.fields:
             if spec.unit is not None:
                 schema["properties"][spec.name]["x-unit"] = spec.unit.symbol
