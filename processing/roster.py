@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.contract import Kind
-from ingest.names import Texts
+from ingest.names import Kindred
 from ingest.registry import Device
 from processing import kernels
 from processing.expressions import Needs
@@ -58,7 +58,7 @@ class Numbering:
 
     def __init__(self, table: SlotTable | None = None) -> None:
         """``table``: shared with the other kinds of a city."""
-        self.ids = Texts()
+        self.ids = Kindred()
         self.classes: dict[_Class, int] = {}
         self.room = 0
         """slots that arrays should have room for"""
@@ -112,6 +112,8 @@ class Roster:
         """where devices stood before"""
         self.places: NDArray[np.void] = np.empty(0, kernels.PLACE)
         """kernels.PLACE by slot"""
+        self._shared = False
+        """another roster may have the same array of places; it is copied before it is written to"""
         self.moves = 0
         """how often a device that was known got another area or class: what was counted by area is void then"""
         self.changes = 0
@@ -125,7 +127,7 @@ class Roster:
         other = Roster(self.kind, self._areas, self._numbering)
         other._members = self._members.copy()
         other._awaited = self._awaited.copy()
-        other.places = self.places.copy()
+        other.places, other._shared, self._shared = self.places, True, True
         return other
 
     @property
@@ -168,7 +170,7 @@ class Roster:
         self._count(placed, 1)
         self.moves += bool(differs.any())
         self.changes += 1
-        self.places[slots] = placed
+        self._put(slots, placed)
         self._awaited[slots[slots < len(self._awaited)]] = NOWHERE
         return [changed[i] for i in np.flatnonzero(new)], [changed[i] for i in np.flatnonzero(differs)]
 
@@ -179,7 +181,7 @@ class Roster:
         there = [device for device, slot in zip(asked, slots.tolist(), strict=True) if slot >= 0]
         slots = slots[slots >= 0]
         self._count(self.places[slots], -1)
-        self.places[slots] = NOWHERE
+        self._put(slots, NOWHERE)
         self.changes += bool(there)
         self.expect(there)
 
@@ -201,7 +203,7 @@ class Roster:
         if len(new):
             self._count(self._awaited[new], 1)
             self.changes += 1
-            self.places[new] = self._awaited[new]
+            self._put(new, self._awaited[new])
             self._awaited[new] = NOWHERE
 
     def areas(self, slots: Labels, time: Instants) -> Labels:
@@ -221,6 +223,11 @@ class Roster:
         slots = self._numbering.number(devices)
         self._fit()
         return slots
+
+    def _put(self, slots: Labels, places: NDArray[np.void]) -> None:
+        if self._shared and len(slots):
+            self.places, self._shared = self.places.copy(), False
+        self.places[slots] = places
 
     def _fit(self) -> None:
         """Have a place for every number, also for those that another roster has given."""

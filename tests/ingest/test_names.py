@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.names import Names, Texts
+from ingest.names import Kindred, Names, Texts
 
 
 @given(st.lists(st.text(st.characters(), max_size=8), max_size=60))
@@ -16,6 +16,24 @@ def test_names_do_what_a_dict_does(words: list[str]) -> None:
     assert list(names) == list(places)
     assert all(names.find(word) == place for word, place in places.items())
     assert names.find("no such name") is None
+
+
+@given(st.lists(st.one_of(st.text(st.characters(), max_size=4), st.text("ab", max_size=600)), max_size=40))
+def test_kindred_texts_come_back_by_their_places(words: list[str]) -> None:
+    texts = Kindred()
+    assert [texts.append(word) for word in words] == list(range(len(words)))
+    assert list(texts) == words
+    assert texts[1:-1] == words[1:-1]
+    with pytest.raises(IndexError, match=f"place is {len(words)}, must be 0 to"):
+        texts[len(words)]
+
+
+def test_ids_that_follow_one_another_take_a_few_bytes_each() -> None:
+    texts, ids = Kindred(), [f"garbage_hut-{number}" for number in range(20_000)]
+    for one in ids:
+        texts.append(one)
+    assert list(texts) == ids
+    assert len(texts._parts) + texts._starts.itemsize * len(texts._starts) < 7 * len(ids)
 
 
 def test_thousands_of_names_are_found_after_the_table_has_grown() -> None:

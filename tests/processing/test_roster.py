@@ -6,7 +6,7 @@ from processing_material import AREAS, EAST, FIRST, THIRD, device
 
 from devices.kinds import kinds
 from processing.method import SHORTEST_STALE
-from processing.roster import Roster, stale_after
+from processing.roster import NOT_REGISTERED, Roster, stale_after
 
 LABELS = {code: label for label, code in enumerate(AREAS)}
 EVERYTHING = ()
@@ -80,3 +80,17 @@ def test_a_retired_device_is_expected_nowhere_until_it_comes_back() -> None:
     for retired, area in ((True, -1), (False, FIRST)):
         made.update([device(1, "garbage_hut", FIRST, retired=retired)])
         assert made.area[0] == area
+
+
+def test_rosters_share_their_places_until_one_changes_and_neither_sees_what_the_other_did() -> None:
+    first = roster()
+    first.update([device(1, "parking_bay", FIRST), device(2, "parking_bay", FIRST)])
+    second = first.follower()
+    assert second.places is first.places
+    second.update([device(1, "parking_bay", THIRD)])
+    assert (first.area[0], second.area[0]) == (FIRST, THIRD)
+    first.withdraw([device(2, "parking_bay", FIRST)])
+    assert (first.area[1], second.area[1]) == (NOT_REGISTERED, FIRST)
+    first.welcome(np.array([2, 2, 9], np.int32))
+    assert first.area[:2].tolist() == [FIRST, FIRST]
+    assert first.expected((), np.full(len(AREAS), -1, np.int32))[FIRST] == 2
