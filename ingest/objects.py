@@ -129,7 +129,9 @@ def validate(
     on_time = (checked.time >= received - limits[0]) & (checked.time <= received + limits[1])
     good = checked.valid & on_time
     bad = np.flatnonzero(~good)
-    whole = set(np.flatnonzero(np.bincount(source[bad]) > MOST_REFUSED).tolist())
+    whole: set[int] = set()
+    if len(bad) > MOST_REFUSED:
+        whole = set(np.flatnonzero(np.bincount(source[bad]) > MOST_REFUSED).tolist())
     told: set[int] = set()
     for row, number, place in zip(bad.tolist(), source[bad].tolist(), item[bad].tolist(), strict=True):
         if number in told:

@@ -34,6 +34,14 @@ class _Packed:
 
 def pack(batch: Batch) -> Iterator[bytes]:
     """Yield blocks of a binary COPY stream of the batch: device, date_observed, seq, received_at, then the fields."""
+    yield HEADER
+    for _, block in pack_rows(batch):
+        yield block
+    yield TRAILER
+
+
+def pack_rows(batch: Batch) -> Iterator[tuple[NDArray[np.intp] | slice, bytes]]:
+    """Yield what lies between header and trailer: rows of one width, and which readings of the batch they are."""
     count = len(batch)
     packed = [
         _fixed("device", batch.device, ">i4"),
@@ -47,10 +55,8 @@ def pack(batch: Batch) -> Iterator[bytes]:
                 packed.append(_labels(name, batch.columns[name], batch.texts[name]))
             else:
                 packed.append(_field(spec, name, batch.columns[name]))
-    yield HEADER
     for rows in _groups(packed, count):
-        yield _layout(packed, rows)
-    yield TRAILER
+        yield rows, _layout(packed, rows)
 
 
 def _fixed(name: str, values: Column, dtype: str, null: NDArray[np.bool_] | None = None) -> _Packed:

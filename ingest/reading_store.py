@@ -47,10 +47,10 @@ def store_trusting(
     known: dict[int, Values] = {}
     if len(suspects):
         repeats, known = _compared(connection, batch, repeats, suspects)
-    if laid_out is not None and repeats is laid_out.repeats:
-        _copy(connection, batch.stream, laid_out.blocks)
-    elif repeats.new.any():
-        _copy(connection, batch.stream, copy_stream(batch, repeats))
+    new = repeats.new
+    if new.any():
+        blocks = copy_stream(batch, repeats) if laid_out is None else laid_out.stream(new)
+        _copy(connection, batch.stream, blocks)
     return Outcome(repeats, known)
 
 
