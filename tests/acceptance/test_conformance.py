@@ -101,12 +101,12 @@ def test_every_kind_goes_the_whole_way(database_url: str, broker_url: str, tmp_p
                     expected = sorted(stored_row(stream, one) for one in sent[stream.name])
                     assert table_rows(connection, stream) == expected, stream.name
         with running_api(ApiConfig(database_url, broker_url, city)) as api:
-            client = httpx.Client(base_url=api.url, trust_env=False)
-            look_at_kinds(client)
-            look_at_readings(client, sent)
-            look_at_vitals(client, city, street)
-            body = client.get("/v1/ledger").json()
-            assert body["stored"] == body["received"] == total
+            with httpx.Client(base_url=api.url, trust_env=False) as client:
+                look_at_kinds(client)
+                look_at_readings(client, sent)
+                look_at_vitals(client, city, street)
+                body = client.get("/v1/ledger").json()
+                assert body["stored"] == body["received"] == total
 
 
 def look_at_kinds(client: httpx.Client) -> None:
