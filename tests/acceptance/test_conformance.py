@@ -100,13 +100,15 @@ def test_every_kind_goes_the_whole_way(database_url: str, broker_url: str, tmp_p
                 for stream in kind.streams:
                     expected = sorted(stored_row(stream, one) for one in sent[stream.name])
                     assert table_rows(connection, stream) == expected, stream.name
-        with running_api(ApiConfig(database_url, broker_url, city)) as api:
-            with httpx.Client(base_url=api.url, trust_env=False) as client:
-                look_at_kinds(client)
-                look_at_readings(client, sent)
-                look_at_vitals(client, city, street)
-                body = client.get("/v1/ledger").json()
-                assert body["stored"] == body["received"] == total
+        with (
+            running_api(ApiConfig(database_url, broker_url, city)) as api,
+            httpx.Client(base_url=api.url, trust_env=False) as client,
+        ):
+            look_at_kinds(client)
+            look_at_readings(client, sent)
+            look_at_vitals(client, city, street)
+            body = client.get("/v1/ledger").json()
+            assert body["stored"] == body["received"] == total
 
 
 def look_at_kinds(client: httpx.Client) -> None:
