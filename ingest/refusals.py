@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -37,12 +38,12 @@ def refusals(kind: str, devices: Sequence[int], received: Sequence[int]) -> Batc
 def refused(rejections: Iterable[Rejection], registry: Registry) -> list[Batch]:
     """What of the rejections is of devices that the registry knows, by kind; a reject put through again is no news."""
     found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    known = cache(registry.key_and_kind)  # most are of few devices
     for rejection in rejections:
         delivery, device = rejection.delivery, rejection.device
         if device is None or delivery.reject_id is not None or rejection.reason == "unknown_device":
             continue
-        known = registry.key_and_kind(device)
-        if known is not None:
-            key, kind = known
+        if (place := known(device)) is not None:
+            key, kind = place
             found[kind].append((key, delivery.received))
     return [refusals(kind, *zip(*rows, strict=True)) for kind, rows in found.items()]
