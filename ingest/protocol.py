@@ -24,7 +24,7 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 3.0
 IDLE_PROBE = 2.0
 """seconds without work after which the database is asked whether it is there: before it is needed"""
-MOST_BYTES = 8 * 1024 * 1024
+MOST_BYTES = 12 * 1024 * 1024
 """payload that one piece of work holds, one delivery excepted; as much may wait"""
 _MOST_WAITING = 20_000
 _WORTH_WHILE = 4

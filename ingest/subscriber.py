@@ -37,8 +37,8 @@ KEEPALIVE = 3
 DROPPED = "$SYS/broker/publish/messages/dropped"
 _DROPPED = DROPPED.encode()
 _TOPICS_AT_HAND = 200_000
-MOST_BYTES_TAKEN = 8 * 2**20
-MOST_BYTES_WAITING = 16 * 2**20
+MOST_BYTES_TAKEN = 12 * 2**20
+MOST_BYTES_WAITING = 24 * 2**20
 """two takes beside the two under way; the broker holds the rest"""
 _MORE_TO_COME = 256
 _LINGER = 0.015

@@ -69,7 +69,7 @@ def packs(settings: Settings, *, rounds: int, scale: float) -> list[Result]:
     """Packs of 100 readings from gateways."""
     with world(settings) as servers:
         servers.register(DEVICES, gateways=True)
-        count = max(4 * DEVICES, int(1_000_000 * scale))
+        count = max(4 * DEVICES, int(3_000_000 * scale))
         full = prepare(list(packed_readings(servers.topics, DEVICES, count, 1_000_000)))
         trial = Trial(servers, prepare(list(packed_readings(servers.topics, DEVICES, 20_000, 0))), full, PACK)
         usage: dict[str, float] = {}
