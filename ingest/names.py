@@ -1,6 +1,7 @@
 """Many short texts, up to 4 GB of them, in little memory: 4 bytes each beside their own, 15 to 25 where they are found
 again; a str in a dict takes 150. Pure."""
 
+from abc import abstractmethod
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import overload
@@ -11,15 +12,8 @@ _GROUP = 8
 _LONG = 255
 
 
-class Texts(Sequence[str]):
-    """Texts by place; they are only ever added."""
-
-    def __init__(self) -> None:
-        self._text = bytearray()
-        self._ends = array("I")
-
-    def __len__(self) -> int:
-        return len(self._ends)
+class _Placed(Sequence[str]):
+    """Texts by place, however they are kept."""
 
     @overload
     def __getitem__(self, place: int) -> str: ...
@@ -31,6 +25,21 @@ class Texts(Sequence[str]):
         if not 0 <= place < len(self):
             raise IndexError(f"place is {place}, must be 0 to {len(self) - 1}")
         return self._bytes(place).decode("utf-8", "surrogatepass")
+
+    @abstractmethod
+    def _bytes(self, place: int) -> bytes:
+        """The text at a place that there is."""
+
+
+class Texts(_Placed):
+    """Texts by place; they are only ever added."""
+
+    def __init__(self) -> None:
+        self._text = bytearray()
+        self._ends = array("I")
+
+    def __len__(self) -> int:
+        return len(self._ends)
 
     def __iter__(self) -> Iterator[str]:
         return (self[place] for place in range(len(self)))
@@ -46,7 +55,7 @@ class Texts(Sequence[str]):
         return bytes(self._text[self._ends[place - 1] if place else 0 : self._ends[place]])
 
 
-class Kindred(Sequence[str]):
+class Kindred(_Placed):
     """Texts by place, of which neighbours mostly begin alike, as the ids of devices do; they are only ever added.
 
     They stand in groups, of which the first text is whole; of each other one what it has in common with the one before
@@ -64,21 +73,6 @@ class Kindred(Sequence[str]):
     def __len__(self) -> int:
         return self._count
 
-    @overload
-    def __getitem__(self, place: int) -> str: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[str]: ...
-    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
-        if isinstance(place, slice):
-            return [self[i] for i in range(*place.indices(len(self)))]
-        if not 0 <= place < self._count:
-            raise IndexError(f"place is {place}, must be 0 to {self._count - 1}")
-        group, others = divmod(place, _GROUP)
-        at, text = self._starts[group], b""
-        for _ in range(others + 1):
-            at, text = self._read(at, text)
-        return text.decode("utf-8", "surrogatepass")
-
     def append(self, text: str) -> int:
         """Add a text; returns its place."""
         encoded, common = text.encode("utf-8", "surrogatepass"), 0
@@ -93,6 +87,13 @@ class Kindred(Sequence[str]):
         self._last = encoded
         self._count += 1
         return self._count - 1
+
+    def _bytes(self, place: int) -> bytes:
+        group, others = divmod(place, _GROUP)
+        at, text = self._starts[group], b""
+        for _ in range(others + 1):
+            at, text = self._read(at, text)
+        return text
 
     def _read(self, at: int, before: bytes) -> tuple[int, bytes]:
         """The text that stands at a place, and where the next one does."""
