@@ -87,6 +87,7 @@ class Proxy:
         self._open.clear()
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # closing alone lets the accept that waits take one more connection
         self._listener.close()
         self.cut()
 
