@@ -77,7 +77,9 @@ class Proxy:
                 target.sendall(data)
         except OSError:
             pass
-        for end in (source, target):
+        for end in (source, target):  # closing alone would not end what the other thread still reads from
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
             end.close()
 
     def cut(self) -> None:
