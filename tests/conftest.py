@@ -5,13 +5,13 @@ extension only; `broker_url` is shared, so tests take topics (city names) of the
 """
 
 import os
-import socket
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
+from ports import free_port
 
 from deploy.embedded import broker, database
 from deploy.embedded.chromium import chromium_program
@@ -20,14 +20,6 @@ from deploy.embedded.servers import servers_copy
 from deploy.settings import DATABASE, default_cache_dir
 
 _numbers = count(1)
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="session")

@@ -179,7 +179,7 @@ def test_a_sixth_kind_is_one_file_and_its_rows(tmp_path: Path) -> None:
     copy = tmp_path / "repository"
     for package in ("devices", "ingest", "processing", "api", "deploy"):
         shutil.copytree(ROOT / package, copy / package)
-    for name in ("conftest.py", "live_api.py", "processing_material.py", "acceptance_material.py"):
+    for name in ("conftest.py", "ports.py", "live_api.py", "processing_material.py", "acceptance_material.py"):
         (copy / "tests").mkdir(exist_ok=True)
         shutil.copy2(ROOT / "tests" / name, copy / "tests" / name)
     (copy / "tests" / "acceptance").mkdir()

@@ -13,9 +13,9 @@ import httpx
 import orjson
 import psycopg
 import pytest
-from conftest import free_port
 from live_api import RunningApi, running_api
 from mqtt_client import eventually, mqtt_client
+from ports import free_port
 from running_ingest import running_ingest
 
 from api.config import ApiConfig

@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-from conftest import free_port
+from ports import free_port
 
 from deploy.errors import DeployError
 from deploy.ports import PortChoice, settle

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import free_port
 from ingest_material import TOPICS, bay, count_rows, ledger, registry, state, store_fleet
+from ports import free_port
 
 from deploy.embedded import database
 from deploy.embedded.server import running

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-from conftest import free_port
 from ingest_material import count_rows
 from mqtt_client import MqttClient, eventually, mqtt_client
+from ports import free_port
 from running_ingest import Ingest, end_process, running_ingest
 from service_material import born, state, total
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import free_port
 from ingest_material import count_rows
 from mqtt_client import MqttClient, eventually, mqtt_client
+from ports import free_port
 from running_ingest import STREET, end_process, running_ingest
 
 from deploy.embedded import broker

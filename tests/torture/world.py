@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from deploy.embedded.server import Server, start
 from deploy.embedded.servers import servers_copy
 from deploy.settings import default_cache_dir
 from ingest.database import migrate
+from tests.ports import free_port
 from tests.torture import shifted_clock
 from tests.torture.monitor import Monitor
 from tests.torture.processes import Node
@@ -183,13 +183,6 @@ def world(made: Servers, name: str, options: Options | None = None) -> Iterator[
     finally:
         opened.close()
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _server_node(server: Server, log: Path) -> Node:

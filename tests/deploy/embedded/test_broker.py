@@ -4,8 +4,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
-from conftest import free_port
 from paho.mqtt.enums import CallbackAPIVersion
+from ports import free_port
 
 from deploy.embedded import broker
 from deploy.embedded.server import running

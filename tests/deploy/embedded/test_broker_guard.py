@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import free_port
 from mqtt_client import eventually, mqtt_client
+from ports import free_port
 
 from deploy.embedded import broker
 from deploy.embedded.server import running
