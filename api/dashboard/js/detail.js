@@ -6,6 +6,7 @@ import { IndicatorRow } from "./figures.js";
 import * as format from "./format.js";
 import { shown } from "./freshness.js";
 import { domainOf } from "./state.js";
+import { countsIn } from "./why.js";
 
 const MOST_DEVICES = 5;
 const SHORT = 12;
@@ -70,7 +71,7 @@ class DomainDetail {
     setAttribute(this.node, "data-band", band(value.score));
     const indicators = this.open ? Object.entries(domain?.indicators ?? {}) : [];
     mirror(this.indicators, indicators, ([key]) => key, () => new IndicatorDetail(this.onIndex), (part, [key, delivered]) => {
-      part.update(page, key, delivered, shareOf(domain, key));
+      part.update(page, key, delivered, shareOf(domain, key), countsIn(domain, key));
     });
   }
 }
@@ -89,7 +90,7 @@ function shareOf(domain, indicator) {
   return { points: own.points, weight: own.weight / scored.reduce((sum, item) => sum + item.weight, 0) };
 }
 
-function factsOf(page, value, delivered, shareOfDomain = null) {
+function factsOf(page, value, delivered, shareOfDomain = null, counts = true) {
   const { language } = page;
   const facts = [`${language.text("age")} ${format.age(language, value.age)}`];
   if (shareOfDomain && value.score !== null) {
@@ -100,6 +101,7 @@ function factsOf(page, value, delivered, shareOfDomain = null) {
       most: format.score(language, weight * 100),
     }));
   }
+  if (!counts && value.score !== null) facts.push(language.text("uncounted"));
   if (delivered?.state && value.score !== null) facts.push(language.text(delivered.state));
   if (delivered?.revision > 0) facts.push(language.text("revision", { n: delivered.revision }));
   return facts.join("  /  ");
@@ -114,11 +116,11 @@ class IndicatorDetail {
     this.node = el("div", { class: "detail-indicator" }, this.row.node, this.facts, this.title, this.devices);
   }
 
-  update(page, id, delivered, shareOfDomain) {
+  update(page, id, delivered, shareOfDomain, counts) {
     const { language } = page;
     const value = shown(delivered, page.now, page.pulse);
-    this.row.update(page, id, delivered);
-    setText(this.facts, factsOf(page, value, delivered, shareOfDomain));
+    this.row.update(page, id, delivered, counts);
+    setText(this.facts, factsOf(page, value, delivered, shareOfDomain, counts));
     const contributions = value.score === null ? [] : (delivered.contributions ?? []).slice(0, MOST_DEVICES);
     setText(this.title, language.text("why-devices"));
     setShown(this.title, contributions.length > 0);

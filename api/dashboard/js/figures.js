@@ -8,7 +8,7 @@ import { Series } from "./series.js";
 import { Sparkline } from "./sparkline.js";
 import { SENSING } from "./state.js";
 import { CalmOrder } from "./tiles.js";
-import { sharesOf } from "./why.js";
+import { countsIn, sharesOf } from "./why.js";
 
 const SENSING_FACTS = 3;
 
@@ -122,7 +122,7 @@ class DomainChannel extends IndexFigure {
     const entries = this.order.apply(page.pulse, page.now, costliestFirst(domain));
     const listed = entries.slice(0, most);
     mirror(this.rows, listed, ({ id }) => id, () => new IndicatorRow(this.onIndex), (row, { id, value }) => {
-      row.update(page, id, value);
+      row.update(page, id, value, countsIn(domain, id));
     });
     setShown(this.more, listed.length < entries.length);
     setText(this.more, page.language.text("more", { n: entries.length - listed.length }));
@@ -142,7 +142,10 @@ export function costliestFirst(domain) {
     .sort((one, other) => cost(other) - cost(one) || one.place - other.place);
 }
 
-/** An indicator in one line: name, measured value, score as bar and number, coverage; its name chooses it. */
+/**
+ * An indicator in one line: name, measured value, score as bar and number, coverage; its name chooses it. A score that has no say
+ * in that of its domain is dimmed and says so.
+ */
 export class IndicatorRow {
   constructor(onIndex) {
     this.id = null;
@@ -160,10 +163,11 @@ export class IndicatorRow {
       this.name, this.measured, this.bar, this.score, this.coverage, this.reason);
   }
 
-  update(page, id, delivered) {
+  update(page, id, delivered, counts) {
     const { language } = page;
     const value = shown(delivered, page.now, page.pulse);
     const name = language.name(delivered.name, id);
+    const apart = counts || value.score === null ? null : language.text("uncounted");
     const [number, unit] = format.measure(language, value.value, delivered.unit);
     this.id = id;
     setText(this.name, name);
@@ -172,7 +176,10 @@ export class IndicatorRow {
     setText(this.number, number);
     setText(this.unit, unit);
     setText(this.score, value.score === null ? "" : format.score(language, value.score, 0));
-    setAttribute(this.score, "aria-label", `${language.text("score")} ${format.score(language, value.score, 0)}`);
+    const spoken = `${language.text("score")} ${format.score(language, value.score, 0)}`;
+    setAttribute(this.score, "aria-label", apart === null ? spoken : `${spoken}, ${apart}`);
+    setAttribute(this.node, "data-uncounted", apart !== null);
+    setAttribute(this.node, "title", apart);
     setText(this.coverage, format.share(language, value.coverage));
     setAttribute(this.coverage, "aria-label", `${language.text("coverage")} ${format.share(language, value.coverage)}`);
     setText(this.reason, value.reason === null ? "" : language.reason(value.reason));

@@ -7,6 +7,12 @@ export function sharesOf(index) {
   return new Map(scored.map((item) => [item.id, total > 0 ? item.weight / total : 0]));
 }
 
+/** Whether a part has a say in an index, which it has not where its weight is 0; of an index without a score nothing is known. */
+export function countsIn(index, id) {
+  const shares = sharesOf(index);
+  return shares.size === 0 || shares.get(id) > 0;
+}
+
 /**
  * The parts of an index, those that cost it most first: {id, score, points, share, cost}. `share` is the weight as a share of
  * those that count; `cost` is what a score of 100 would add if the index were an arithmetic mean.

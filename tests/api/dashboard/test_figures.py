@@ -1,6 +1,7 @@
 """Figures, tiles and map: what is missing, what is many, what nobody foresaw."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -63,6 +64,7 @@ def test_an_order_chosen_away_and_back_between_two_frames_sorts_anew(visit: Visi
         if vitals["area"] == west:
             vitals["composite"] = value(20.0)
 
+    visit.page.clock.set_fixed_time(datetime.now(UTC))  # the 15 s are not over, whatever all this takes
     page = visit.open()
     feed.tick(differ, score=80.0)
     expect(page.locator(f'#panel [data-area="{west}"]')).to_have_attribute("data-band", "critical")
@@ -114,6 +116,18 @@ def test_many_indicators_are_told_by_those_that_cost_most_and_no_name_is_cut(
         expect(page.locator("#panel .focus-name")).to_have_text("Waste")
         expect(page.locator("#panel .part-name").first).to_have_text("Hydrogen sulphide above limit 10")
         assert visit.complaints == []
+
+
+def test_a_score_that_does_not_count_in_its_domain_says_so(visit: Visit, feed: Feed) -> None:
+    """The feed's parking is made of kerb occupancy alone; its share of unknown bays has a score all the same."""
+    page = visit.open()
+    feed.tick(score=80.0)
+    rows = page.locator("#domains .channel", has_text="Parking").locator(".indicator")
+    counted, apart = rows.filter(has_text="kerb_occupancy"), rows.filter(has_text="unknown_share")
+    expect(apart).to_have_attribute("data-uncounted", "")
+    expect(apart.locator(".indicator-score")).to_have_attribute("aria-label", "Score 90, not counted in the score")
+    expect(counted.locator(".indicator-score")).to_have_attribute("aria-label", "Score 80")
+    expect(page.locator("#domains [data-uncounted]")).to_have_count(1)
 
 
 def test_the_systems_own_health_stands_apart_and_last(visit: Visit, feed: Feed) -> None:
