@@ -7,7 +7,7 @@ export const PAST_MS = 6 * 3600_000;
 const CHANGE_MS = 3600_000;
 const SHORTEST_CHANGE_MS = 5 * 60_000;
 const FORECAST_EVERY_MS = 10 * 60_000;
-const NOTHING = { history: [], forecast: [], why: null, routes: [] };
+const NOTHING = { answered: true, history: [], forecast: [], why: null, routes: [] };
 
 /** Holds one area and index at a time; what belongs to another is dropped, so it never grows. */
 export class FocusBook {
@@ -36,7 +36,13 @@ export class FocusBook {
     const why = since === null ? null : await orNull(this.api.why(area, index, since));
     if (asked !== this.asked) return; // another was chosen meanwhile
     if (due && forecast !== null) this.foretoldAt = performance.now();
-    this.keep(asked, { history: history ?? this.read.history, forecast: forecast ?? [], why, routes: costliest(routes ?? [], index) });
+    this.keep(asked, {
+      answered: history !== null,
+      history: history ?? this.read.history,
+      forecast: forecast ?? [],
+      why,
+      routes: costliest(routes ?? [], index),
+    });
   }
 
   keep(asked, read) {

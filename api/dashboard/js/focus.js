@@ -69,7 +69,7 @@ export class Focus {
     const next = read.forecast.filter((point) => point.at > page.now).map((point) => ({ ...point, y: point.y ?? null }));
     const least = measured && delivered.unit === "1" ? 0.05 : 1;
     this.chart.draw({ past, next, from, now: page.now, least }, {
-      empty: language.text("no-history"),
+      empty: language.text(read.answered ? "no-history" : "no-answer"),
       level: (y) => (measured ? format.measure(language, y, delivered.unit).join(" ") : format.score(language, y, 1)),
       time: (at, place) => (place === 1 ? language.text("now") : format.timeOfDay(language, at, page.timezone)),
     });

@@ -56,7 +56,9 @@ export class Header {
   updateConnection(page) {
     const { language } = page;
     const age = page.city.at === null ? null : dataAge(page.now, page.city.at);
-    setText(this.connection, language.text(connectionState(page)));
+    const state = connectionState(page);
+    setText(this.connection, language.text(state));
+    setAttribute(this.connection.parentElement, "data-state", state);
     setText(this.age, format.seconds(language, age === null ? null : Math.max(age, page.city.readingAge(page.now) ?? 0)));
     setAttribute(document.body, "data-pulse", page.pulse);
     setAttribute(document.body, "data-connected", String(page.connected));

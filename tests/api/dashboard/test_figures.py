@@ -36,6 +36,19 @@ def test_missing_values_are_a_dash_with_the_reason_and_hatched_on_the_map(visit:
     expect(energy.locator(".indicator-reason")).to_have_text("Coverage too low")
 
 
+def test_a_city_of_silent_devices_is_not_called_live(visit: Visit, feed: Feed) -> None:
+    def silence(vitals: dict[str, Any]) -> None:
+        vitals["devices"] = {"parking_bay": {"expected": 10, "reporting": 0}}
+
+    page = visit.open()
+    feed.tick()
+    expect(page.locator("#connection-state")).to_have_text("Live")
+    good = page.locator(".beacon").evaluate("node => getComputedStyle(node).backgroundColor")
+    feed.tick(silence)
+    expect(page.locator("#connection-state")).to_have_text("No data")
+    expect(page.locator(".beacon")).not_to_have_css("background-color", good)
+
+
 def test_tiles_are_sorted_as_asked_and_map_is_coloured_by_the_chosen_index(
     visit: Visit, feed: Feed, city: City
 ) -> None:

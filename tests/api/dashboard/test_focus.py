@@ -133,6 +133,22 @@ def test_a_phone_knows_the_streets_that_need_attention(
         assert visit.complaints == []
 
 
+def test_a_past_that_cannot_be_read_is_not_called_empty(visit: Visit) -> None:
+    page = visit.open()
+    outcome = page.evaluate("""async () => {
+        const { FocusBook } = await import("/js/focus-book.js");
+        const away = async () => { throw new Error("database away"); };
+        const empty = async () => [];
+        const book = new FocusBook({ trace: away, forecast: away, routes: away, why: away });
+        await book.turnTo("1", "composite");
+        const failed = book.of("1", "composite").answered;
+        book.api = { trace: empty, forecast: empty, routes: empty, why: away };
+        await book.turnTo("1", "composite");
+        return [failed, book.of("1", "composite").answered];
+    }""")
+    assert outcome == [False, True]
+
+
 def test_an_index_that_is_delivered_no_more_is_forgotten(visit: Visit) -> None:
     page = visit.open()
     left = page.evaluate("""async () => {
