@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import paho.mqtt.client as mqtt
 import psycopg
-from live_api import wait_until
+from live_api import PATIENCE, wait_until
 from paho.mqtt.enums import CallbackAPIVersion
 from processing_material import city_files
 
@@ -58,11 +58,11 @@ def running_pipeline(variables: Mapping[str, str]) -> Iterator[Pipeline]:
     thread = threading.Thread(target=lambda: outcome.append(pipeline.run()))
     thread.start()
     try:
-        wait_until(lambda: pipeline.subscriber.state.connected, "the pipeline to connect", 60)
+        wait_until(lambda: pipeline.subscriber.state.connected, "the pipeline to connect")
         yield pipeline
     finally:
         pipeline.stop()
-        thread.join(60)
+        thread.join(PATIENCE)
     assert outcome == [0], "the pipeline did not end well"
 
 
@@ -76,7 +76,7 @@ def wait_for_ticks(broker_url: str, topics: Topics, count: int = 2) -> None:
     client.subscribe(topics.tick)
     client.loop_start()
     try:
-        wait_until(lambda: len(seen) >= count, "the pipeline to tick", 90)
+        wait_until(lambda: len(seen) >= count, "the pipeline to tick")
     finally:
         client.disconnect()
         client.loop_stop()

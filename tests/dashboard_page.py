@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 import orjson
-from live_api import ZONE, document, value
+from live_api import PATIENCE, ZONE, document, value
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from devices.city import City
@@ -44,7 +44,7 @@ class Feed:
                 self._publish(area.code, vitals)
             closing = {"tick": number, "at": at, "methodVersion": "test-1", "pipeline": {"pending": 0}}
             self._publish("tick", closing | {"alarms": alarms or []})
-            assert self._publisher.flush(10)
+            assert self._publisher.flush(PATIENCE)
 
     def _publish(self, name: str, message: Any) -> None:
         self._publisher.publish(f"cv1/{self._city.code}/out/{name}", orjson.dumps(message), retain=True)
@@ -71,6 +71,7 @@ class Visit:
     """One browser context with what must not happen in it: errors on the console, requests to other hosts."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
+        context.set_default_timeout(1000 * PATIENCE)
         self.page = context.new_page()
         self.url = url
         self.complaints: list[str] = []

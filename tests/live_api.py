@@ -27,6 +27,8 @@ from devices.outline import parse_outlines
 from devices.publisher import Publisher, Server
 
 ZONE = ZoneInfo("Asia/Shanghai")
+PATIENCE = 150.0
+"""seconds that anything may take on a busy machine"""
 _cities = count(1)
 
 
@@ -131,7 +133,7 @@ class Pipeline:
                 self.publish(area.code, document(self._city, area.code, number, moment, score, freshness))
         closing = {"tick": number, "at": moment, "methodVersion": "test-1", "pipeline": pipeline or {"pending": 0}}
         self.publish("tick", closing | {"alarms": alarms or []})
-        assert self._publisher.flush(10)
+        assert self._publisher.flush(PATIENCE)
         return moment
 
     def publish(self, name: str, message: Any) -> None:
@@ -158,7 +160,12 @@ class RunningApi:
         self._thread.start()
         wait_until(lambda: self.server.started, "the server to start")
 
-    def stop(self, within: float = 20.0) -> bool:
+    def await_broker(self) -> None:
+        """The server answers before it has a connection to the broker; wait for that too."""
+        services = self.server.config.app.state.services  # type: ignore[union-attr] # a FastAPI application
+        wait_until(lambda: services.subscriber.connected, "the API's connection to the broker")
+
+    def stop(self, within: float = PATIENCE) -> bool:
         """Ask the server to end; whether it did."""
         self.server.should_exit = True
         self._thread.join(within)
@@ -186,7 +193,7 @@ def own_api(config: ApiConfig) -> Iterator[RunningApi]:
         yield running
 
 
-def wait_until(condition: Callable[[], bool], what: str, within: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, within: float = PATIENCE) -> None:
     """Wait for something that happens in another thread or process."""
     deadline = time.monotonic() + within
     while not condition():
@@ -244,7 +251,7 @@ def heeding(broker_url: str, city: City, command: str, act: Callable[[Any], None
     client.subscribe(f"cv1/{city.code}/in/{command}", qos=1)
     client.loop_start()
     try:
-        assert subscribed.wait(10)
+        assert subscribed.wait(PATIENCE)
         yield
     finally:
         client.disconnect()
@@ -261,6 +268,7 @@ class Cable:
         self._whole = threading.Event()
         self._whole.set()
         self._ends: list[socket.socket] = [self._listener]
+        self._closed, self._guard = False, threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -271,17 +279,24 @@ class Cable:
 
     def close(self) -> None:
         self.mend()
-        for end in self._ends:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+        with self._guard:
+            self._closed = True
+            for end in self._ends:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+                end.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(self._target)
-                self._ends += [near, far]
+                with self._guard:
+                    self._ends += [near, far]
+                    if self._closed:
+                        near.close()
+                        far.close()
+                        return
                 for source, sink in ((near, far), (far, near)):
                     threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
 

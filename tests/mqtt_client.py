@@ -13,7 +13,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-PATIENCE = 60.0
+PATIENCE = 150.0
+"""seconds that anything may take on a busy machine"""
 
 
 def eventually(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
@@ -28,10 +29,17 @@ class MqttClient:
     """Connected; messages of its subscriptions gather in ``received``."""
 
     def __init__(self, url: str, *, client_id: str = "", session: bool = False) -> None:
-        """``session``: go on with the session of that client id, and do not acknowledge anything."""
+        """``session``: go on with the session of that client id as long as nobody else does, and do not acknowledge
+        anything."""
         self.received: list[mqtt.MQTTMessage] = []
         self._subscribed = threading.Event()
-        self._paho = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5, manual_ack=session)
+        self._paho = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id,
+            protocol=mqtt.MQTTv5,
+            manual_ack=session,
+            reconnect_on_failure=not session,  # two clients of one session would take it from each other without end
+        )
         self._paho.on_message = lambda _client, _data, message: self.received.append(message)
         self._paho.on_subscribe = lambda *_: self._subscribed.set()
         properties = Properties(PacketTypes.CONNECT)

@@ -10,6 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from mqtt_client import PATIENCE
+
 from devices.kinds import kinds
 from devices.topics import Topics
 from ingest.intake import Committed
@@ -85,11 +87,11 @@ def running_ingest(**arguments: Any) -> Iterator[Ingest]:
     ingest.subscriber.start()
     thread.start()
     try:
-        assert ingest.subscriber.wait_subscribed(60)
+        assert ingest.subscriber.wait_subscribed(PATIENCE)
         yield ingest
     finally:
         ingest.service.stop()
-        thread.join(60)
+        thread.join(PATIENCE)
         ingest.subscriber.stop()
     assert ingest.failure is None
     assert not thread.is_alive()
@@ -98,7 +100,7 @@ def running_ingest(**arguments: Any) -> Iterator[Ingest]:
 def end_process(process: subprocess.Popen[bytes]) -> None:
     """Ask it to end, and wait."""
     process.terminate()
-    process.wait(60)
+    process.wait(PATIENCE)
 
 
 def main(database_url: str, broker_url: str, city: str, spool: str) -> None:

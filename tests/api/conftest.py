@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import psycopg
 import pytest
-from live_api import Pipeline, RunningApi, running_api, small_city
+from live_api import PATIENCE, Pipeline, RunningApi, running_api, small_city
 
 from api.config import ApiConfig
 from devices.city import City
@@ -32,8 +32,14 @@ def shared_city() -> City:
 
 @pytest.fixture(scope="session")
 def shared_api(shared_database: str, broker_url: str, shared_city: City) -> Iterator[RunningApi]:
-    with running_api(ApiConfig(shared_database, broker_url, shared_city, replay_wait=1.0)) as running:
+    with running_api(_patient(shared_database, broker_url, shared_city)) as running:
+        running.await_broker()
         yield running
+
+
+def _patient(database_url: str, broker_url: str, city: City) -> ApiConfig:
+    """However slow the machine, a tick is not old, and who is asked has the time to answer."""
+    return ApiConfig(database_url, broker_url, city, ready_within=600, silent_after=600, replay_wait=PATIENCE)
 
 
 @pytest.fixture
@@ -62,7 +68,7 @@ def codes(city: City) -> dict[str, str]:
 
 @pytest.fixture
 def config(database_url: str, broker_url: str, city: City) -> ApiConfig:
-    return ApiConfig(database_url=database_url, mqtt_url=broker_url, city=city, replay_wait=1.0)
+    return _patient(database_url, broker_url, city)
 
 
 @pytest.fixture

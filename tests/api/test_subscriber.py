@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 from live_api import Pipeline, small_city
-from mqtt_client import eventually
+from mqtt_client import PATIENCE, eventually
 
 from api.live import Output
 from api.subscriber import Subscriber
@@ -21,7 +21,7 @@ def test_a_slow_taker_gets_the_newest_tick_with_the_documents_of_those_it_missed
     def take(output: Output) -> None:
         taken.append(output)
         held.set()
-        release.wait(20)  # blocks the event loop, as a process that gets no time does
+        release.wait(PATIENCE)  # blocks the event loop, as a process that gets no time does
 
     loop = asyncio.new_event_loop()
     running = threading.Thread(target=loop.run_forever, daemon=True)
@@ -34,7 +34,7 @@ def test_a_slow_taker_gets_the_newest_tick_with_the_documents_of_those_it_missed
             codes = tuple(area.code for area in city.areas)
             pipeline = Pipeline(publisher, city)
             pipeline.tick(100)
-            assert held.wait(20)
+            assert held.wait(PATIENCE)
             pipeline.tick(101, {codes[1]: 11.0}, skip=codes[2:])
             pipeline.tick(102, {codes[2]: 22.0}, skip=codes[:2] + codes[3:])
             pipeline.tick(103, skip=codes)
@@ -45,7 +45,7 @@ def test_a_slow_taker_gets_the_newest_tick_with_the_documents_of_those_it_missed
         release.set()
         subscriber.close()
         loop.call_soon_threadsafe(loop.stop)
-        running.join(20)
+        running.join(PATIENCE)
         loop.close()
     assert [output.tick.number for output in taken] == [100, 103]
     assert taken[1].pages[codes[1]].document["composite"]["score"] == 11.0

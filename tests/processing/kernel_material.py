@@ -59,6 +59,6 @@ def run_without_compilation(file: str) -> None:
     """Run the tests of a file on the plain Python of the kernels."""
     command = [sys.executable, "-m", "pytest", "-q", "--no-header", file]
     result = subprocess.run(
-        command, env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, timeout=170, check=False
+        command, env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, timeout=560, check=False
     )
     assert result.returncode == 0, result.stdout[-3000:]

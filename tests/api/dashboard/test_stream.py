@@ -42,9 +42,9 @@ def test_page_goes_stale_when_ticks_stop_and_recovers(
             page = visit.open()
             expect(page.locator("body")).to_have_attribute("data-pulse", "live")
             expect(page.locator("#banner")).to_be_hidden()
-        expect(page.locator("body")).to_have_attribute("data-pulse", "late", timeout=20_000)
+        expect(page.locator("body")).to_have_attribute("data-pulse", "late")
         expect(page.locator("#banner")).to_contain_text("No update for")
-        expect(page.locator("#data-age")).to_have_text(re.compile(r"1\d s"))
+        expect(page.locator("#data-age")).to_have_text(re.compile(r"^[1-5]\d s$"))
         assert "grayscale" in page.evaluate("getComputedStyle(document.querySelector('main')).filter")
         feed.tick(score=71.5)
         expect(page.locator("body")).to_have_attribute("data-pulse", "live")
@@ -64,7 +64,7 @@ def test_no_value_is_shown_once_the_pipeline_is_silent(
     ):
         page = visit.open()
         feed.tick(score=71.5)
-        expect(page.locator("body")).to_have_attribute("data-pulse", "silent", timeout=20_000)
+        expect(page.locator("body")).to_have_attribute("data-pulse", "silent")
         expect(page.locator("#composite .figure-score")).to_have_text("—")
         expect(page.locator("#composite .state")).to_have_text("Pipeline silent")
         expect(page.locator("#panel .tile-score").first).to_have_text("—")
@@ -82,10 +82,10 @@ def test_a_lost_server_is_said_and_the_stream_is_taken_up_again(
         page = visit.open()
         expect(page.locator("body")).to_have_attribute("data-connected", "true")
         with restart():
-            expect(page.locator("#connection-state")).to_have_text("Disconnected", timeout=20_000)
+            expect(page.locator("#connection-state")).to_have_text("Disconnected")
             expect(page.locator("#banner")).to_contain_text("Connection to the server lost")
         feed.tick(score=44.5)
-        expect(page.locator("#composite .figure-score")).to_have_text("44.5", timeout=30_000)
+        expect(page.locator("#composite .figure-score")).to_have_text("44.5")
         expect(page.locator("body")).to_have_attribute("data-connected", "true")
 
 

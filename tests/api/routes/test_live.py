@@ -144,10 +144,11 @@ def test_a_stream_says_when_the_pipeline_falls_silent(
     config: ApiConfig, pipeline: Pipeline, codes: dict[str, str]
 ) -> None:
     with (
-        running_api(dataclasses.replace(config, silent_after=1.5)) as api,
+        running_api(dataclasses.replace(config, silent_after=3)) as api,
         httpx.Client(base_url=api.url, timeout=30) as client,
         listening(client, areas=codes["city"]) as events,
     ):
+        api.await_broker()
         at = pipeline.tick(1)
         events.until(lambda data: data["areas"][codes["city"]]["composite"]["score"] == 80.0)
         name, number, silence = events.until(lambda data: codes["city"] in data["areas"])

@@ -1,11 +1,13 @@
+import dataclasses
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
-from live_api import RunningApi, heeding
+from live_api import RunningApi, heeding, running_api
 
 from api import models
+from api.config import ApiConfig
 from devices.city import City
 
 
@@ -104,10 +106,15 @@ def test_a_reject_that_is_refused_again_says_why_for_this_reason_or_another(
     assert outcome["resolvedAt"] is None
 
 
-def test_a_replay_that_nobody_answers_ends(client: httpx.Client, database_url: str) -> None:
+def test_a_replay_that_nobody_answers_ends(config: ApiConfig, database_url: str) -> None:
     number = reject(database_url, "bay-1", "range")
-    assert client.post(f"/v1/rejects/{number}/replay").json()["outcome"] == "rejected"
-    assert client.post("/v1/rejects/replay").json()["rejected"] == 1
+    with (
+        running_api(dataclasses.replace(config, replay_wait=0.5)) as api,
+        httpx.Client(base_url=api.url, timeout=30) as client,
+    ):
+        api.await_broker()
+        assert client.post(f"/v1/rejects/{number}/replay").json()["outcome"] == "rejected"
+        assert client.post("/v1/rejects/replay").json()["rejected"] == 1
 
 
 def test_open_rejects_of_a_filter_are_replayed_together(

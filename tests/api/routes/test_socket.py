@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from live_api import Pipeline, RunningApi, own_api, own_city, running_api, wait_until
+from live_api import PATIENCE, Pipeline, RunningApi, own_api, own_city, running_api, wait_until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -18,7 +18,9 @@ city, api = own_city, own_api
 
 @contextmanager
 def connected(api: RunningApi, query: str = "", **options: Any) -> Iterator[ClientConnection]:
-    with connect(f"ws://127.0.0.1:{api.port}/v1/ws{query}", proxy=None, **options) as socket:
+    with connect(
+        f"ws://127.0.0.1:{api.port}/v1/ws{query}", proxy=None, open_timeout=PATIENCE, close_timeout=PATIENCE, **options
+    ) as socket:
         yield socket
 
 
@@ -29,7 +31,7 @@ def say(socket: ClientConnection, **message: Any) -> None:
 def hear(socket: ClientConnection, kind: str) -> dict[str, Any]:
     """The next message of a type."""
     while True:
-        message: dict[str, Any] = orjson.loads(socket.recv(timeout=20))
+        message: dict[str, Any] = orjson.loads(socket.recv(timeout=PATIENCE))
         if message["type"] == kind:
             return message
 
@@ -87,7 +89,7 @@ def test_a_message_beyond_the_limit_ends_the_connection(api: RunningApi) -> None
     with connected(api) as socket:
         socket.send(" " * 70_000)
         with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(timeout=20)
+            socket.recv(timeout=PATIENCE)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1009
 
@@ -96,7 +98,7 @@ def test_binary_messages_end_the_connection(api: RunningApi) -> None:
     with connected(api) as socket:
         socket.send(b"{}")
         with pytest.raises(ConnectionClosed):
-            socket.recv(timeout=20)
+            socket.recv(timeout=PATIENCE)
 
 
 def test_a_foreign_origin_is_refused_before_it_is_accepted(api: RunningApi) -> None:
@@ -144,4 +146,4 @@ def test_the_server_ends_with_sockets_open(config: ApiConfig) -> None:
         hear(socket, "snapshot")
         assert api.stop(), "the server waits for sockets that never end"
         with pytest.raises(ConnectionClosed):
-            socket.recv(timeout=20)
+            socket.recv(timeout=PATIENCE)

@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import psycopg
 import pytest
-from live_api import Pipeline, RunningApi, wait_until
+from live_api import Pipeline, RunningApi, own_api, own_city, wait_until
 from processing_material import MINUTE, NOW, batch, observed, store
 
 from api import policy_models, why_models
@@ -21,6 +21,7 @@ from processing.policy_store import record_change
 from processing.recompute import recompute
 from processing.store import write_history
 
+city, api = own_city, own_api
 START = datetime.fromisoformat("2026-11-20T08:00:00+08:00")
 LAST = 9
 TURN = 5
