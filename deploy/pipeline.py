@@ -17,6 +17,7 @@ from devices.topics import Topics
 from ingest.pruning import Pruner
 from ingest.service import IngestService
 from ingest.subscriber import Subscriber
+from processing.rehearsal import rehearse
 from processing.service import ProcessingService
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,10 @@ class Pipeline:
         self._stop.set()
 
     def run(self) -> int:
-        """Work until ``stop``; returns the exit code."""
+        """Work until ``stop``; returns the exit code. What comes while kernels are compiled waits in the broker."""
+        started = time.monotonic()
+        rehearse(self._city, self._stop.is_set)
+        log.info("kernels are at hand after %.1f s", time.monotonic() - started)
         threads = [
             threading.Thread(target=self._guarded, args=[self.processing.run], name="processing"),
             threading.Thread(target=self._guarded, args=[self.ingest.run], name="ingest"),

@@ -1,6 +1,7 @@
 """`cityvitals up`: starts broker, database, pipeline, API and devices, watches them, stops them in reverse."""
 
 import http.client
+import math
 import os
 import ssl
 import sys
@@ -20,7 +21,8 @@ from deploy.services import Service, ServiceSpec, command_service, server_servic
 from deploy.settings import LOOPBACK, Settings
 from deploy.stopping import StopRequest
 
-READY_WITHIN = 120.0  # seconds; the first start compiles the numba kernels
+READY_WITHIN = 300.0  # seconds; the first start compiles the numba kernels, 15 s where nothing else is done
+SAY_AFTER = 10.0
 CHECK_EVERY = 0.2
 BOUND_LOGS_EVERY = 10.0
 
@@ -185,7 +187,16 @@ class _Instance:
         data_folder.note_running(self._settings.data_dir, pids)
 
     def _await_ready(self, url: str) -> None:
-        self._await("API", lambda: is_ready(url), READY_WITHIN)
+        impatient = time.monotonic() + SAY_AFTER
+
+        def answers() -> bool:
+            nonlocal impatient
+            if time.monotonic() > impatient:
+                _note("not ready yet: the first start on a machine compiles the numeric kernels")
+                impatient = math.inf
+            return is_ready(url)
+
+        self._await("API", answers, READY_WITHIN)
 
     def _await(self, name: str, answers: "processes.Interrupted", patience: float) -> None:
         deadline = time.monotonic() + patience

@@ -5,6 +5,8 @@ extension only; `broker_url` is shared, so tests take topics (city names) of the
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -19,7 +21,25 @@ from deploy.embedded.server import running
 from deploy.embedded.servers import servers_copy
 from deploy.settings import DATABASE, default_cache_dir
 
+ROOT = Path(__file__).parents[1]
+_REHEARSE = """
+from devices.city import load_city
+from devices.kinds import streams
+from ingest.scanner import prepare
+from processing.rehearsal import rehearse
+prepare(next(iter(streams().values())))
+rehearse(load_city("shanghai"))
+"""
 _numbers = count(1)
+
+# One cache for the tests and whatever they start, that of `make up`; numba looks at it when it is first imported.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(default_cache_dir(os.environ) / "numba"))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Where several workers are about to start: compile the kernels once, and not in each while a test waits."""
+    if getattr(session.config.option, "numprocesses", None) and not hasattr(session.config, "workerinput"):
+        subprocess.run([sys.executable, "-c", _REHEARSE], cwd=ROOT, check=True)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.bench.city_data import SECOND, Readings, readings
+from deploy.bench.city_data import Readings, readings
 from deploy.bench.installed import missing_python_packages
 from deploy.bench.peers import bytewax_fold
 from deploy.bench.results import Result, Target, alternate
@@ -14,6 +14,7 @@ from deploy.bench.timing import RUNS, fastest, millions
 from deploy.settings import Settings
 from devices.city import City, load_city
 from processing import kernels
+from processing.rehearsal import SECOND
 
 OURS, NUMPY, POLARS, DUCKDB, BYTEWAX = "cityvitals", "numpy", "polars", "duckdb", "bytewax"
 MEMORY = "memory bandwidth"

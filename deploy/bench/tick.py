@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.bench.city_data import NOW, SECOND, full_engine, second_of_readings
+from deploy.bench.city_data import full_engine
 from deploy.bench.fold import DUCKDB, NUMPY, POLARS, SIZES
 from deploy.bench.installed import missing_python_packages
 from deploy.bench.results import Result, Target, alternate
@@ -16,6 +16,7 @@ from devices.city import City, load_city
 from processing.documents import Documents
 from processing.engine import Engine
 from processing.method import kind_of
+from processing.rehearsal import NOW, SECOND, made_readings
 from processing.service import WORST_EVERY
 
 WHOLE, FOLDED = "cityvitals, whole tick", "cityvitals, folding a second"
@@ -72,7 +73,7 @@ class _Town:
         for number in range(WORST_EVERY):
             self._second += 1
             at = NOW + self._second * SECOND
-            batches = second_of_readings(self._devices, at, self._second % REPORTING, REPORTING)
+            batches = made_readings(self._devices, at, self._second % REPORTING, REPORTING)
             started = time.perf_counter()
             for batch in batches:
                 self._engine.fold(batch)
