@@ -103,8 +103,8 @@ def test_every_kind_goes_the_whole_way(database_url: str, broker_url: str, tmp_p
                     expected = sorted(stored_row(stream, one) for one in sent[stream.name])
                     assert table_rows(connection, stream) == expected, stream.name
         with (
-            running_api(ApiConfig(database_url, broker_url, city)) as api,
-            httpx.Client(base_url=api.url, trust_env=False) as client,
+            running_api(ApiConfig(database_url, broker_url, city, silent_after=600)) as api,
+            httpx.Client(base_url=api.url, trust_env=False, timeout=PATIENCE) as client,
         ):
             look_at_kinds(client)
             look_at_readings(client, sent)

@@ -13,7 +13,7 @@ import httpx
 import orjson
 import psycopg
 import pytest
-from live_api import RunningApi, running_api
+from live_api import PATIENCE, RunningApi, running_api
 from mqtt_client import eventually, mqtt_client
 from ports import free_port
 from running_ingest import running_ingest
@@ -44,7 +44,8 @@ def own_broker(tmp_path: Path, servers: Path) -> Iterator[str]:
 
 @pytest.fixture
 def api(database_url: str, own_broker: str) -> Iterator[RunningApi]:
-    with running_api(ApiConfig(database_url, own_broker, load_city("shanghai"))) as api:
+    with running_api(ApiConfig(database_url, own_broker, load_city("shanghai"), replay_wait=PATIENCE)) as api:
+        api.await_broker()
         yield api
 
 
@@ -53,9 +54,10 @@ def programs(tmp_path: Path, servers: Path, own_broker: str) -> Path:
     """Mosquitto's clients, speaking to this test's broker; what curl would ask, the test itself does."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("mosquitto_pub", "mosquitto_sub"):
-        script = f'#!/bin/sh\nexec {servers}/usr/bin/{name} -h 127.0.0.1 -p {own_broker.rpartition(":")[2]} "$@"\n'
-        (folder / name).write_text(script)
+    for name, more in (("mosquitto_pub", ""), ("mosquitto_sub", f"-W {PATIENCE:.0f}")):
+        at = f"-h 127.0.0.1 -p {own_broker.rpartition(':')[2]}"
+        (folder / name).write_text(f'#!/bin/sh\nexec {servers}/usr/bin/{name} {at} "$@" {more}\n')
+    (folder / "sleep").write_text("#!/bin/sh\nexec /bin/sleep 4\n")  # a busy machine may need more than a second
     (folder / "curl").write_text("#!/bin/sh\n")
     for program in folder.iterdir():
         program.chmod(0o755)
@@ -86,7 +88,7 @@ def test_the_commands_do_what_the_guide_says(
     ):
         for block in blocks("sh"):
             before = ingest.service.counters.messages
-            subprocess.run(["bash", "-euc", block], env=environment, cwd=tmp_path, check=True, timeout=60)
+            subprocess.run(["bash", "-euc", block], env=environment, cwd=tmp_path, check=True, timeout=PATIENCE)
             published = len(re.findall(r"^ *mosquitto_pub", block, re.MULTILINE))
             eventually(
                 lambda: ingest.service.counters.messages >= before + published and ingest.service.pending == 0,  # noqa: B023

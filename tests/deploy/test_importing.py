@@ -8,7 +8,6 @@ from pathlib import Path
 import orjson
 import psycopg
 import pytest
-from conftest import free_port
 from mqtt_client import MqttClient, eventually
 from processing_material import city_files
 
@@ -178,7 +177,7 @@ def test_a_running_pipeline_is_told_of_the_devices_that_came(tmp_path: Path, set
 def test_an_import_needs_no_broker(
     tmp_path: Path, settings: Settings, connection: psycopg.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    alone = replace(settings, mqtt_url=f"mqtt://127.0.0.1:{free_port()}")
+    alone = replace(settings, mqtt_url="mqtt://127.0.0.1:1")
     run_import([trace(tmp_path, "t", "a", range(0, 10, 5))], None, alone, threading.Event(), then_recompute=False)
     assert "a pipeline learns of new devices at its next start" in capsys.readouterr().out
     assert connection.execute("SELECT count(*) FROM devices").fetchone() == (1,)

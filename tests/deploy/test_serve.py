@@ -7,7 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from live_api import Events, wait_until
+from live_api import PATIENCE, Events, wait_until
+from ports import free_port
 
 from api.auth import new_key
 from deploy.errors import DeployError
@@ -87,9 +88,7 @@ def test_settings_reach_the_api(tmp_path: Path) -> None:
 
 
 def test_a_signal_ends_the_server_with_streams_open(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "deploy.cli", "api", "--port", str(port)]
     process = subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
     url = f"http://127.0.0.1:{port}"
@@ -108,7 +107,7 @@ def test_a_signal_ends_the_server_with_streams_open(tmp_path: Path) -> None:
             with socket.create_connection(("127.0.0.1", port)) as stuck:
                 stuck.sendall(b"GET /v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 process.send_signal(signal.SIGTERM)
-                _, errors = process.communicate(timeout=20)
+                _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
         assert "Traceback" not in errors
     finally:

@@ -2,16 +2,16 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import orjson
 import paho.mqtt.client as mqtt
 import pytest
-from mqtt_client import eventually
+from mqtt_client import PATIENCE, eventually
 from paho.mqtt.enums import CallbackAPIVersion
 from running_ingest import running_ingest
 
@@ -22,6 +22,7 @@ from devices.publisher import Server
 from devices.topics import Topics
 from ingest.database import connect
 
+_cities = count(1)
 TRACE = """
 files = "parks.csv"
 kind = "car_park"
@@ -34,7 +35,7 @@ fields = { totalSpotNumber = "total", occupiedSpotNumber = "taken" }
 @pytest.fixture
 def own_city(tmp_path: Path) -> tuple[Path, str]:
     """A city of this test alone, so that its topics are its own: Shanghai under another code."""
-    code = f"99{time.time_ns() // 1000 % 10_000:04d}"
+    code = f"98{next(_cities):04d}"
     folder = tmp_path / "city"
     folder.mkdir()
     for file in (CITIES / "shanghai").iterdir():
@@ -53,7 +54,7 @@ def listening(url: str, code: str) -> Iterator[list[mqtt.MQTTMessage]]:
     client.connect(server.host, server.port)
     client.loop_start()
     client.subscribe(f"cv1/{code}/#", qos=1)
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE)
     try:
         yield messages
     finally:
@@ -61,11 +62,8 @@ def listening(url: str, code: str) -> Iterator[list[mqtt.MQTTMessage]]:
         client.loop_stop()
 
 
-def wait_for(messages: list[mqtt.MQTTMessage], count: int) -> None:
-    deadline = time.monotonic() + 30
-    while len(messages) < count and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert len(messages) >= count
+def wait_for(messages: list[mqtt.MQTTMessage], wanted: int) -> None:
+    eventually(lambda: len(messages) >= wanted, f"{wanted} messages")
 
 
 def statuses(messages: list[mqtt.MQTTMessage]) -> list[str]:
@@ -92,7 +90,7 @@ def test_a_simulated_city_is_born_reports_and_stops_when_told(
         thread.start()
         wait_for(messages, 60 + 60 + 100)
         stop.set()
-        thread.join(20)
+        thread.join(PATIENCE)
         said = sorted(["online"] * 60 + ["offline"] * 60)
         eventually(lambda: statuses(messages) == said, "each device to be on line and off line once")
     assert codes == [0]
@@ -132,9 +130,8 @@ def test_through_a_gateway_nothing_is_missing_though_the_network_loses_and_damag
             eventually(lambda: (connection.execute(sure).fetchone() or (0,))[0] >= 12, "gaps are closed")
         finally:
             stop.set()
-            thread.join(20)
-    report = capfd.readouterr().err.splitlines()[-2]
-    assert report.startswith("gateway: ")
+            thread.join(PATIENCE)
+    (report,) = (line for line in capfd.readouterr().err.splitlines() if line.startswith("gateway: "))
     assert " 0 sent again" not in report
 
 
@@ -169,7 +166,7 @@ def test_a_replay_that_is_stopped_says_so(
         thread.start()
         wait_for(messages, 2)
         stop.set()
-        thread.join(20)
+        thread.join(PATIENCE)
     assert codes == [INTERRUPTED]
     assert "1 of 2 readings published" in capfd.readouterr().out
 

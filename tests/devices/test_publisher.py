@@ -2,12 +2,12 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import paho.mqtt.client as mqtt
 import pytest
+from mqtt_client import PATIENCE, eventually
 from paho.mqtt.enums import CallbackAPIVersion
 
 from devices.publisher import Message, Publisher, PublishError, Server
@@ -26,12 +26,10 @@ class Listener:
         self._client.connect(server.host, server.port)
         self._client.loop_start()
         self._client.subscribe(topics, qos=1)
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE)
 
     def wait(self, count: int) -> list[mqtt.MQTTMessage]:
-        deadline = time.monotonic() + 20
-        while len(self.messages) < count and time.monotonic() < deadline:
-            time.sleep(0.01)
+        eventually(lambda: len(self.messages) >= count, f"{count} messages")
         return list(self.messages)
 
     def close(self) -> None:
@@ -56,6 +54,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"mqtt://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: list[socket.socket] = []
+        self._guard = threading.Lock()
         self.passed = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -66,7 +65,8 @@ class Proxy:
             except OSError:
                 return
             broker = socket.create_connection((self._broker.host, self._broker.port))
-            self._open += [client, broker]
+            with self._guard:
+                self._open += [client, broker]
             for source, target in ((client, broker), (broker, client)):
                 threading.Thread(target=self._pass, args=(source, target), daemon=True).start()
 
@@ -83,10 +83,11 @@ class Proxy:
             end.close()
 
     def cut(self) -> None:
-        for end in self._open:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        self._open.clear()
+        with self._guard:
+            for end in self._open:
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+            self._open.clear()
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)  # closing alone lets the accept that waits take one more connection
@@ -98,7 +99,7 @@ def test_everything_published_arrives_in_order_and_is_acknowledged(broker_url: s
     with listening(broker_url, "pub-order/#") as listener, Publisher(broker_url, window=50) as publisher:
         for i in range(1000):
             publisher.publish("pub-order/x", str(i).encode())
-        assert publisher.flush(20)
+        assert publisher.flush(PATIENCE)
         received = [int(message.payload) for message in listener.wait(1000)]
         progress = publisher.progress
     assert received == list(range(1000))
@@ -112,14 +113,10 @@ def test_a_cut_connection_loses_nothing(broker_url: str) -> None:
             publisher.publish("pub-cut/x", str(i).encode())
             if i in (500, 1500, 2500):
                 proxy.cut()
-        assert publisher.flush(30)
+        assert publisher.flush(PATIENCE)
         progress = publisher.progress
-        listener.wait(3000)
-        deadline = time.monotonic() + 10
-        while len(seen := {int(m.payload) for m in listener.messages}) < 3000 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        eventually(lambda: {int(m.payload) for m in list(listener.messages)} == set(range(3000)), "each at least once")
     proxy.close()
-    assert seen == set(range(3000))
     assert progress.acknowledged == 3000
     assert progress.connections >= 2
 
@@ -127,7 +124,7 @@ def test_a_cut_connection_loses_nothing(broker_url: str) -> None:
 def test_retained_messages_and_response_topic_reach_a_later_subscriber(broker_url: str) -> None:
     with Publisher(broker_url) as publisher:
         publisher.publish("pub-retain/x", b"kept", retain=True, response_topic="pub-retain/answer", expiry=600)
-        assert publisher.flush(10)
+        assert publisher.flush(PATIENCE)
     with listening(broker_url, "pub-retain/#") as listener:
         (message,) = listener.wait(1)
     assert message.retain
@@ -160,10 +157,11 @@ def test_publishing_waits_for_room_and_gives_up_when_told_to_stop(broker_url: st
 
 
 def test_an_absent_broker_is_reported_with_its_address() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
         port = taken.getsockname()[1]
-    with pytest.raises(PublishError, match=f"no MQTT broker at mqtt://127.0.0.1:{port}: Connection refused"):
-        Publisher(f"mqtt://127.0.0.1:{port}", connect_timeout=1.0).connect()
+        with pytest.raises(PublishError, match=f"no MQTT broker at mqtt://127.0.0.1:{port}: Connection refused"):
+            Publisher(f"mqtt://127.0.0.1:{port}", connect_timeout=5.0).connect()
 
 
 def test_a_closed_publisher_refuses_messages(broker_url: str) -> None:

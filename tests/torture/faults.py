@@ -100,7 +100,7 @@ def _stop_broker(world: World, rng: random.Random) -> Heal:
 def _wipe_session(world: World, rng: random.Random) -> Heal:
     """Somebody connects with the pipeline's client id and a clean start: the broker forgets what it kept for it."""
     world.note_broker_loss()
-    with socket.create_connection(("127.0.0.1", world.broker_port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", world.broker_port), timeout=60) as line:
         line.sendall(packets.connect(f"cityvitals-pipeline-{world.city_code}", clean=True))
         line.recv(100)
         line.sendall(packets.DISCONNECT_PACKET)

@@ -54,7 +54,7 @@ class Publishers:
                 thread.say(birth)
         wanted = sum(len(cast.devices) for cast in self.casts) + self.asker.devices
         with self._world.connect() as connection:
-            wait_until(lambda: vitals.count_devices(connection) >= wanted, 30, "the devices are registered")
+            wait_until(lambda: vitals.count_devices(connection) >= wanted, 120, "the devices are registered")
         if publish:
             self.publish()
 

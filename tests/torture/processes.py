@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-START_WITHIN = 60.0
+START_WITHIN = 120.0
 
 
 def tree(pid: int) -> list[int]:

@@ -17,8 +17,6 @@ from tests.torture.world import Servers, World, world
 
 log = logging.getLogger(__name__)
 
-BACK_WITHIN = 10.0
-"""seconds after healing within which fresh readings must be committed"""
 QUIET_WITHIN = 120.0
 _PATIENCE = 8.0
 
@@ -32,9 +30,12 @@ class Profile:
     """messages a second of all publishers"""
     steps: int = 6
     hold: tuple[float, float] = (1.0, 4.0)
+    back_within: float = 10.0
+    """seconds after healing within which fresh readings must be committed"""
 
 
-SHORT = Profile(steps=4, rate=150.0, hold=(0.5, 1.5))
+SHORT = Profile(steps=4, rate=150.0, hold=(0.5, 1.5), back_within=QUIET_WITHIN)
+"""says nothing of how long it takes: tests run on any machine, beside each other"""
 
 
 @dataclass
@@ -67,7 +68,7 @@ def run_seed(servers: Servers, seed: int, profile: Profile | None = None) -> Out
             time.sleep(0.5)
             for step in plan(seed, FAULTS, profile.steps, hold=profile.hold):
                 _carry_out(opened, book, step, random.Random(f"{seed}/{step.hold}"), outcome)
-            outcome.back_after = _come_back(opened, publishers, outcome)
+            outcome.back_after = _come_back(opened, publishers, profile.back_within, outcome)
             publishers.finish()
             quiet(opened, publishers)
         except AssertionError as error:
@@ -137,17 +138,15 @@ def check_alive(opened: World, outcome: Outcome) -> None:
             node.start()
 
 
-def _come_back(opened: World, publishers: Publishers, outcome: Outcome) -> float:
+def _come_back(opened: World, publishers: Publishers, within: float, outcome: Outcome) -> float:
     """Seconds until fresh readings of every publisher are in the tables."""
     began = time.monotonic()
     waiting = set(publishers.probe())
     with opened.connect() as connection:
         while waiting:
             waiting -= {row_id for row_id in waiting if is_stored(connection, row_id)}
-            if time.monotonic() - began > BACK_WITHIN:
-                outcome.verdict.fail(
-                    f"slow: probes {sorted(waiting)} were not committed {BACK_WITHIN:g} s after healing"
-                )
+            if time.monotonic() - began > within:
+                outcome.verdict.fail(f"slow: probes {sorted(waiting)} were not committed {within:g} s after healing")
                 break
             time.sleep(0.05)
     return time.monotonic() - began
@@ -192,7 +191,7 @@ def audit(opened: World, book: Book, since: float, outcome: Outcome) -> None:
 def compare_vitals(opened: World) -> list[str]:
     """Differences between the newest complete tick and a recomputation at its instant."""
     seen = opened.monitor.documents_of
-    wait_until(lambda: opened.monitor.documents_of != seen, 60, "a tick with all areas")
+    wait_until(lambda: opened.monitor.documents_of != seen, QUIET_WITHIN, "a tick with all areas")
     published, number = opened.monitor.documents, opened.monitor.documents_of
     at = next(iter(published.values()))["at"]
     again = vitals.recomputed(opened.city, opened.database_url, at)

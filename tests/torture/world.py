@@ -25,7 +25,7 @@ from ingest.database import migrate
 from tests.ports import free_port
 from tests.torture import shifted_clock
 from tests.torture.monitor import Monitor
-from tests.torture.processes import Node
+from tests.torture.processes import START_WITHIN, Node
 from tests.torture.proxy import Proxy
 from tests.torture.small_city import CITY, STREETS
 from tests.torture.tap import Tap
@@ -118,7 +118,7 @@ class World:
         self.broker.start()
         self.pipeline.start()
         self.monitor.start()
-        self.monitor.wait_tick(60.0)
+        self.monitor.wait_tick(2 * START_WITHIN)
 
     def close(self) -> None:
         self.monitor.stop()

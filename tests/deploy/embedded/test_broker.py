@@ -1,9 +1,11 @@
 """The embedded broker accepts clients on loopback and keeps what it must."""
 
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
+from mqtt_client import PATIENCE
 from paho.mqtt.enums import CallbackAPIVersion
 from ports import free_port
 
@@ -16,7 +18,7 @@ def _publish_retained(url: str, topic: str, payload: bytes) -> None:
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     client.connect(str(parts.hostname), int(parts.port or 0))
     client.loop_start()
-    client.publish(topic, payload, qos=1, retain=True).wait_for_publish(10)
+    client.publish(topic, payload, qos=1, retain=True).wait_for_publish(PATIENCE)
     client.disconnect()
     client.loop_stop()
 
@@ -52,4 +54,6 @@ def test_a_message_of_a_megabyte_passes(broker_url: str) -> None:
 
 
 def test_nothing_answers_where_no_broker_listens() -> None:
-    assert not broker.accepts_connections("127.0.0.1", free_port())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        assert not broker.accepts_connections("127.0.0.1", taken.getsockname()[1])
