@@ -57,7 +57,8 @@ def read_birth(address: Address, payload: bytes, areas: frozenset[str]) -> Birth
         return Flaw("schema", f"a birth is {shown(body)}, must be a JSON object")
     area = body.get("area")
     if not isinstance(area, str) or area not in areas:
-        return Flaw("schema", f"area is {shown(area)}, must be the code of an area of this city, such as a street's")
+        said = shown(area) if "area" in body else "missing"
+        return Flaw("schema", f"area is {said}, must be the code of an area of this city, such as a street's")
     name = body.get("name")
     if not is_name(name):
         return Flaw("schema", f"name is {shown(name)}, must be text of at most {MAX_NAME} characters")

@@ -1,6 +1,7 @@
 """Areas, hierarchy and outlines of a city: Shanghai as shipped, and a tiny city made of nothing but a folder."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,17 @@ def test_the_map_says_that_it_is_not_survey_approved(shanghai: City) -> None:
         assert "not a survey-approved map" in feature["properties"]["note"]["en"]
         assert "非经测绘主管部门审核" in feature["properties"]["note"]["zh"]
     json.dumps(shanghai.geojson())
+
+
+def test_the_city_shown_in_the_documentation_can_be_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page.partition("## Another city")[2].partition("\n## ")[0]
+    for language, name in (("toml", "city.toml"), ("csv", "areas.csv"), ("json", "districts.geojson")):
+        (shown,) = re.findall(rf"^```{language}\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+        (tmp_path / name).write_text(shown, encoding="utf-8")
+    city = load_city(tmp_path)
+    assert [area.name["en"] for area in city.areas] == ["Tinytown", "East", "Bridge Street"]
+    assert city.district_of(*city.centre) == "990101"
 
 
 def test_provenance_of_every_shipped_file_is_written_down() -> None:

@@ -34,7 +34,8 @@ def test_the_least_a_birth_can_say_is_its_area() -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({}, "area is null, must be the code of an area of this city"),
+        ({}, "area is missing, must be the code of an area of this city"),
+        ({"area": None}, "area is null, must be the code of an area of this city"),
         ({"area": 310104003}, "area is 310104003, must be the code"),
         ({"area": "110000"}, 'area is "110000", must be the code'),
         ({"area": ["310104003"]}, "must be the code"),
