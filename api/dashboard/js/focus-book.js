@@ -7,7 +7,7 @@ export const PAST_MS = 6 * 3600_000;
 const CHANGE_MS = 3600_000;
 const SHORTEST_CHANGE_MS = 5 * 60_000;
 const FORECAST_EVERY_MS = 10 * 60_000;
-const NOTHING = { answered: true, history: [], forecast: [], why: null, routes: [] };
+const NOTHING = { answered: null, history: [], forecast: [], why: null, routes: [] };
 
 /** Holds one area and index at a time; what belongs to another is dropped, so it never grows. */
 export class FocusBook {

@@ -15,6 +15,7 @@ const SHORTEST_PAST_MS = 3600_000;
 const DEVICES = 3;
 const CHANGES = 2;
 const SMALLEST_CHANGE = 0.05;
+const EMPTY = new Map([[null, "reading"], [true, "no-history"], [false, "no-answer"]]);
 
 export class Focus {
   constructor(container, { onIndex, onChoose }) {
@@ -69,7 +70,7 @@ export class Focus {
     const next = read.forecast.filter((point) => point.at > page.now).map((point) => ({ ...point, y: point.y ?? null }));
     const least = measured && delivered.unit === "1" ? 0.05 : 1;
     this.chart.draw({ past, next, from, now: page.now, least }, {
-      empty: language.text(read.answered ? "no-history" : "no-answer"),
+      empty: language.text(EMPTY.get(read.answered)),
       level: (y) => (measured ? format.measure(language, y, delivered.unit).join(" ") : format.score(language, y, 1)),
       time: (at, place) => (place === 1 ? language.text("now") : format.timeOfDay(language, at, page.timezone)),
     });
