@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from ingest_material import TOPICS, bay, count_rows, ledger, registry, state, store_fleet
+from mqtt_client import PATIENCE, eventually
 from ports import free_port
 
 from deploy.embedded import database
@@ -80,13 +81,18 @@ def test_a_crash_may_give_the_number_of_a_lost_transaction_to_another(tmp_path: 
         migrate(server.url)
         with connect(server.url) as connection:
             store_fleet(connection)
-        for second in range(5):  # it may just have written it down
+            connection.commit()
+            connection.autocommit = True
+            connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")  # or it writes it down behind our back
+            connection.execute("SELECT pg_reload_conf()")
+        for second in range(5):  # a checkpoint may just have written it down
             messages = [bay(state("free", second))]
             take = Take(messages, Decoder(TOPICS).decode(messages, registry()))
             with contextlib.suppress(psycopg.OperationalError), connect(server.url) as lost, lost.transaction():
                 number = write(lost, take).transaction
-                os.kill(lost.info.backend_pid, signal.SIGKILL)  # a crash of the server: all sessions end
-                time.sleep(0.2)
+                with connect(server.url) as other:
+                    os.kill(lost.info.backend_pid, signal.SIGKILL)  # a crash of the server: all sessions end
+                    eventually(lambda: has_ended(other), "the end of the other session")
             with _after_recovery(server.url) as again:
                 taken = [again.execute("SELECT pg_current_xact_id()::text::bigint").fetchone() for _ in range(3)]
                 assert take.in_doubt is not None
@@ -99,8 +105,16 @@ def test_a_crash_may_give_the_number_of_a_lost_transaction_to_another(tmp_path: 
             pytest.fail("no number was handed out again")
 
 
+def has_ended(connection: psycopg.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return True
+    return False
+
+
 def _after_recovery(url: str) -> psycopg.Connection:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             connection = connect(url)

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from ingest_material import count_rows
-from mqtt_client import MqttClient, eventually, mqtt_client
+from mqtt_client import PATIENCE, MqttClient, eventually, mqtt_client
 from ports import free_port
 from running_ingest import STREET, end_process, running_ingest
 
@@ -193,13 +193,13 @@ def test_killed_again_and_again_it_never_tells_more_than_is_committed_and_in_the
         born(device, topics, "bay-1", watermark=True)
         await_ack(device, topics, "bay-1", -1, -1, [])
     for kill in range(3):
+        before = count_rows(connection, "parking_bay")
         with ingest_process(arguments) as process:
             for number in range(kill * numbers // 3, (kill + 1) * numbers // 3):
                 device.send(topics.telemetry("parking_bay", "bay-1"), reading(number))
-            before = count_rows(connection, "parking_bay")
             eventually(lambda: count_rows(connection, "parking_bay") > before, "some are stored")  # noqa: B023
             process.kill()
-            process.wait(60)
+            process.wait(PATIENCE)
         told = ack(device, topics, "bay-1")[0]
         row = connection.execute("SELECT count(DISTINCT seq) FROM parking_bay WHERE seq <= %s", [told]).fetchone()
         assert row == (told + 1,)
