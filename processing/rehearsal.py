@@ -15,6 +15,10 @@ from ingest.batch import Batch, Column
 from ingest.packing import pack
 from ingest.registry import Device
 from processing.engine import Engine
+from processing.indicators import INDICATORS
+from processing.method import kind_of
+from processing.route_book import RouteBook, Window
+from processing.routes import measurable, table_of
 from processing.unpacking import unpack
 from processing.windows import MINUTE
 
@@ -28,7 +32,8 @@ _DECIMALS = 3
 
 
 def rehearse(city: City, abandoned: Callable[[], bool] = lambda: False) -> None:
-    """Have every kernel compiled, or loaded where that was done before, that live readings and a restore need.
+    """Have every kernel compiled, or loaded where that was done before, that live readings, a restore and tables of
+    routes need.
 
     It takes some 15 s of a processor the first time on a machine, and half a second from then on. Returns soon after
     ``abandoned`` has become true.
@@ -42,6 +47,12 @@ def rehearse(city: City, abandoned: Callable[[], bool] = lambda: False) -> None:
             engine.fold(fold(batch))
         engine.evaluate(at)
         engine.worst(at)
+    indicators = measurable(INDICATORS)
+    book = RouteBook(engine.rosters[kind_of(indicators[0])], indicators, Window(NOW))
+    for batch in made_readings(_DEVICES, NOW):
+        if batch.stream.kind == book.roster.kind.id:
+            book.take(batch)
+    table_of(book, np.ones(len(city.areas), np.bool_))
 
 
 def made_engine(city: City, devices: int) -> Engine:

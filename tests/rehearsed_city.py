@@ -23,10 +23,13 @@ from ingest.packing import pack
 from ingest.registry import Device, Registry
 from processing import unpacking
 from processing.engine import Engine
+from processing.indicators import INDICATORS
 from processing.kernels import ages, headways, latest, newest, panes, points, rollups, states, texts
 from processing.live_state import LiveState
 from processing.policy import SHIPPED
 from processing.rehearsal import rehearse
+from processing.route_book import RouteBook, Window
+from processing.routes import measurable, table_of
 from processing.unpacking import unpack
 from processing.windows import TICK
 
@@ -47,7 +50,7 @@ def compiled() -> set[tuple[str, str]]:
 
 
 def live(city: City) -> None:
-    """Readings as JSON, ticks and final minutes, and all readings once more as they come back from the database."""
+    """Readings as JSON, ticks and final minutes; all readings once more as they come back from the database; routes."""
     fleet = Fleet(city, kinds(), 100, 1, START, interval=5.0)
     devices = [
         Device(key, birth.device, birth.kind, birth.meta["area"], attributes=birth.meta["attributes"])
@@ -72,6 +75,12 @@ def live(city: City) -> None:
     for batch in stored:
         again.fold(unpack(batch.stream, b"".join(pack(batch)), len(batch)))
     assert np.isfinite(again.evaluate(due).composite.score[0])
+    indicators = measurable(INDICATORS)
+    book = RouteBook(again.rosters["bus"], indicators, Window(due))
+    for batch in stored:
+        if batch.stream.kind == "bus":
+            book.take(batch)
+    assert len(table_of(book, np.ones(len(city.areas), np.bool_)).tree.routes)
 
 
 def engine_of(city: City) -> Engine:
