@@ -56,7 +56,8 @@ def not_found(noun: str, value: str, right: str) -> Problem:
 def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """422 with one entry per wrong value; each has ``detail`` and says where it stands."""
     first = errors[0]["detail"]
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    others = len(errors) - 1
+    more = f" ({others} more {'is' if others == 1 else 'are'} wrong)" if others else ""
     return Problem(422, "invalid", f"{first}{more}", errors=errors)
 
 

@@ -47,16 +47,17 @@ def verdicts(stream: Stream, content: bytes) -> Iterator[tuple[str, str | None]]
     """Every reading in a file with what is wrong with it, None where nothing is.
 
     It holds a payload (an object, or an array of them) or several payloads, one on a line. They are read as ingest
-    reads them; what only shows on arrival (the clock, who is registered, what is stored) is not judged.
+    reads them, and items of a pack are counted from 0 as in its answers; what only shows on arrival (the clock, who is
+    registered, what is stored) is not judged.
     """
     for place, payload in _payloads(content):
         if isinstance(payload, Flaw):
             yield f"{place}payload", f"{payload.reason}: {payload.detail}"
             continue
         readings = payload if isinstance(payload, list) else [payload]
-        for number, reading in enumerate(readings, 1):
+        for item, reading in enumerate(readings):
             flaw = explain(stream, reading)
-            where = f"{place}reading {number}" if isinstance(payload, list) else f"{place}reading"
+            where = f"{place}item {item}" if isinstance(payload, list) else f"{place}reading"
             yield where, f"{flaw.reason}: {flaw.detail}" if flaw else None
 
 

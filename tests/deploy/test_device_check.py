@@ -24,6 +24,11 @@ def test_a_right_reading_and_a_right_pack_pass() -> None:
     assert _judge(json.dumps([BAY, BAY])) == [None, None]
 
 
+def test_readings_of_a_pack_are_counted_as_in_answers_on_err() -> None:
+    found = verdicts(streams()["parking_bay"], json.dumps([BAY, {**BAY, "status": 7}]).encode())
+    assert [where for where, flaw in found if flaw] == ["item 1"]
+
+
 def test_one_payload_a_line_is_judged_line_by_line() -> None:
     first, second, third = _judge(json.dumps(BAY) + "\n" + json.dumps({**BAY, "status": "gone"}) + "\n{broken\n")
     assert first is None
