@@ -108,10 +108,6 @@ class Hub:
         return self._monotonic() - self._heard
 
     @property
-    def everywhere(self) -> Selection:
-        return frozenset(self._order)
-
-    @property
     def listeners(self) -> int:
         return len(self._listeners)
 

@@ -23,12 +23,6 @@ _WILD = re.compile(rb"NaN|Infinity")
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},]')
 
 
-def read_payload(payload: bytes) -> Iterable[tuple[int, Any]] | Flaw:
-    """The JSON values of a payload, each with its position in the pack or ALONE."""
-    value = read_value(payload)
-    return value if isinstance(value, Flaw) else items_of(value)
-
-
 def read_value(payload: bytes) -> Any:
     """The JSON value of a payload, a list for a pack; a Flaw when it is none."""
     flaw = size_flaw(payload)

@@ -44,15 +44,11 @@ def recompute(
                 yield engine.evaluate(minute)
 
 
-def engine_at(connection: psycopg.Connection, new_engine: Callable[[], Engine], instant: int) -> Engine:
-    """An engine that holds everything observed up to ``instant`` (µs) on which later vital signs depend."""
-    return _begin(connection, new_engine, instant)[0]
-
-
 def _begin(
     connection: psycopg.Connection, new_engine: Callable[[], Engine], instant: int
 ) -> tuple[Engine, Registrations]:
-    """The engine at an instant (µs), and what happened to the registry since."""
+    """An engine that holds everything observed up to ``instant`` (µs) on which later vital signs depend, and what
+    happened to the registry since."""
     engine = new_engine()
     windows = stream_windows(engine.indicators)
     devices = load_devices(connection)

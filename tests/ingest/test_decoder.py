@@ -13,7 +13,7 @@ from ingest_material import NOW, TOPICS, at, bay, delivery, fleet, micros, regis
 from devices.contract import Flaw
 from ingest.batch import NO_SEQ, Decoded, Delivery, Rejection
 from ingest.decoder import NEWEST_MICROS, OLDEST_MICROS, Decoder
-from ingest.payload import ALONE, read_payload
+from ingest.payload import ALONE, items_of, read_value
 from ingest.refusing import MOST_REFUSED
 
 KEYS = {device.id: device.key for device in fleet()}
@@ -230,8 +230,8 @@ def places_of(decoder: Decoder, message: Delivery) -> list[int]:
         return []
     if isinstance(decoder.address(message.topic), Flaw):
         return [ALONE]
-    values = read_payload(message.payload)
-    return [ALONE] if isinstance(values, Flaw) else [item for item, _ in values]
+    value = read_value(message.payload)
+    return [ALONE] if isinstance(value, Flaw) else [item for item, _ in items_of(value)]
 
 
 @settings(max_examples=300, deadline=None)

@@ -22,7 +22,7 @@ from ingest.decoder import Decoder
 from ingest.identity import find_repeats
 from ingest.numbering import settled_numbers
 from ingest.packing import pack
-from ingest.payload import read_payload
+from ingest.payload import items_of, read_value
 from ingest.redelivery import packet_of
 from ingest.registry import Device, Registry
 from ingest.spool_records import decode, encode
@@ -140,8 +140,8 @@ class Victim:
         elif address is None or address.stream is None:
             assert (rows, len(decoded.rejections)) == (0, 0)
         else:
-            values = read_payload(delivery.payload)
-            readings = 1 if isinstance(values, Flaw) else sum(1 for _ in values)
+            value = read_value(delivery.payload)
+            readings = 1 if isinstance(value, Flaw) else len(list(items_of(value)))
             whole = rows == 0 and len(decoded.rejections) == 1 and decoded.rejections[0].item is None
             assert whole or rows + len(decoded.rejections) == readings
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.contract import Flaw
-from ingest.payload import ALONE, MAX_PACK, MAX_PAYLOAD, item_text, read_payload, read_value
+from ingest.payload import ALONE, MAX_PACK, MAX_PAYLOAD, item_text, items_of, read_value
 
 
 @pytest.mark.parametrize(
@@ -26,16 +26,16 @@ from ingest.payload import ALONE, MAX_PACK, MAX_PAYLOAD, item_text, read_payload
     ],
 )
 def test_what_cannot_be_taken_apart_has_one_flaw(payload: bytes, reason: str, words: str) -> None:
-    flaw = read_payload(payload)
+    flaw = read_value(payload)
     assert isinstance(flaw, Flaw)
     assert flaw.reason == reason
     assert words in flaw.detail
 
 
 def read(payload: bytes) -> list[tuple[int, Any]]:
-    values = read_payload(payload)
-    assert not isinstance(values, Flaw), values
-    return list(values)
+    value = read_value(payload)
+    assert not isinstance(value, Flaw), value
+    return list(items_of(value))
 
 
 def test_one_object_comes_alone_and_a_pack_with_positions() -> None:
