@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from live_api import PATIENCE, wait_until
 from processing_material import NOW, small_city
 
 from devices.kinds import kinds
@@ -26,6 +27,10 @@ class Clock:
 
     def __call__(self) -> float:
         return time.time() + self.offset
+
+    def set(self, to: float) -> None:
+        """Seconds since 1970."""
+        self.offset = to - time.time()
 
 
 class Published:
@@ -70,10 +75,16 @@ def service(
 def running(made: ProcessingService) -> Iterator[ProcessingService]:
     thread = threading.Thread(target=made.run)
     thread.start()
-    assert made.restored.wait(60)
     try:
+        assert made.restored.wait(PATIENCE)
         yield made
     finally:
         made.stop()
-        thread.join(30)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
+
+
+def arrive(clock: Clock, published: Published) -> None:
+    """Go to just before NOW once the service ticks: the first tick compiles, which may take long."""
+    wait_until(lambda: bool(published.ticks), "the first tick")
+    clock.set(NOW / 1e6 - 1.5)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from live_api import wait_until
+from live_api import PATIENCE, wait_until
 from processing_material import AREAS, FIRST, MINUTE, NOW, SECOND, batch, device, observed, store
 from processing_service import CITY, Clock, Published, running, service
 
@@ -309,5 +309,5 @@ def test_two_writers_of_minutes_do_not_wait_for_each_other_s_legend(
         writer.start()  # waits for the minute
         wait_until(lambda: other.execute("SELECT count(*) FROM legends").fetchone() == (1,), "the legend is committed")
         other.commit()
-        writer.join(30)
+        writer.join(PATIENCE)
     assert values(connection) == {0: 0.5}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import psycopg
 import pytest
+from live_api import PATIENCE
 from processing_material import (
     CITY,
     FIRST,
@@ -89,7 +90,7 @@ def differing(one: Snapshot, other: Snapshot) -> set[str]:
 
 
 def until_whole(made: ProcessingService, clock: Clock, at: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while made.engine.restoring and time.monotonic() < deadline:
         time.sleep(0.02)
         made.tick(at)
