@@ -130,7 +130,7 @@ def default_cache_dir(environment: Mapping[str, str], root: bool | None = None) 
         return Path(environment["CITYVITALS_CACHE_DIR"]).absolute()
     if os.geteuid() == 0 if root is None else root:
         return Path("/var/cache/cityvitals")
-    return _user_folder(environment, "XDG_CACHE_HOME", ".cache")
+    return _user_folder(environment, "CITYVITALS_CACHE_DIR", "XDG_CACHE_HOME", ".cache")
 
 
 def default_data_dir(environment: Mapping[str, str], root: bool | None = None) -> Path:
@@ -139,16 +139,17 @@ def default_data_dir(environment: Mapping[str, str], root: bool | None = None) -
         return Path(environment["CITYVITALS_DATA_DIR"]).absolute()
     if os.geteuid() == 0 if root is None else root:
         return Path("/var/lib/cityvitals")
-    return _user_folder(environment, "XDG_DATA_HOME", ".local/share")
+    return _user_folder(environment, "CITYVITALS_DATA_DIR", "XDG_DATA_HOME", ".local/share")
 
 
-def _user_folder(environment: Mapping[str, str], variable: str, below_home: str) -> Path:
+def _user_folder(environment: Mapping[str, str], own: str, variable: str, below_home: str) -> Path:
+    """``cityvitals`` below the folder that ``variable`` names, else below ``below_home``; ``own`` names it outright."""
     # The XDG rules say that a relative path is to be ignored.
     base = Path(environment.get(variable) or "")
     if not base.is_absolute():
         home = environment.get("HOME")
         if not home:
-            raise DeployError(f"neither HOME nor {variable} is set; set one, or name the folder in CITYVITALS_DATA_DIR")
+            raise DeployError(f"neither HOME nor {variable} is set; set one, or name the folder in {own}")
         base = Path(home).absolute() / below_home
     return base / "cityvitals"
 

@@ -31,8 +31,10 @@ def test_root_keeps_data_and_cache_where_other_accounts_can_enter() -> None:
 
 
 def test_without_home_the_error_says_what_to_set() -> None:
-    with pytest.raises(DeployError, match="neither HOME nor XDG_DATA_HOME"):
+    with pytest.raises(DeployError, match=r"neither HOME nor XDG_DATA_HOME .*in CITYVITALS_DATA_DIR"):
         default_data_dir({}, root=False)
+    with pytest.raises(DeployError, match=r"neither HOME nor XDG_CACHE_HOME .*in CITYVITALS_CACHE_DIR"):
+        default_cache_dir({}, root=False)
 
 
 def test_the_command_line_wins_over_the_variable_for_the_data_folder(tmp_path: Path) -> None:
