@@ -23,7 +23,7 @@ def not_modified(request: Request, etag: str) -> bool:
     return given.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in given.split(","))
 
 
-def live_response(request: Request, snapshot: Snapshot, content: bytes | None) -> Response:
+def live_response(snapshot: Snapshot, content: bytes | None) -> Response:
     """A live document; 304 with no body (``content`` None is then never made)."""
     headers = {"ETag": snapshot.etag, "Cache-Control": "no-cache"}
     if content is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-Severity = Literal["CRITICAL", "MAJOR", "MINOR", "WARNING"]
+Severity = Literal["CRITICAL", "MAJOR", "WARNING"]
 
 SHOWN_FOR = 3_600 * 1_000_000
 """µs that an event stays active"""

@@ -1,6 +1,4 @@
-"""Batches in, a snapshot out: the vital signs of every area at one instant. Kernels are called here, in ``trackers``
-and in ``waits`` alone; no clock, no I/O.
-"""
+"""Batches in, a snapshot out: the vital signs of every area at one instant. No clock, no I/O."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass

@@ -36,7 +36,6 @@ from processing.windows import MINUTE, TICK, next_tick, too_early
 
 WORST_EVERY = 5
 REOPEN_EVERY = 20
-DAY = 24 * 60 * MINUTE
 MOST_WAITING = 500_000
 """readings and devices that are handed on ahead of what is folded: some 50 MB"""
 _NAP = 0.01

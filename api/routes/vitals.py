@@ -23,7 +23,7 @@ async def area_vitals(request: Request, services: Provided, code: str) -> Respon
     snapshot = services.hub.snapshot
     area = services.area(code)
     body = None if not_modified(request, snapshot.etag) else snapshot.document(area.code)
-    return live_response(request, snapshot, body)
+    return live_response(snapshot, body)
 
 
 @router.get(
@@ -42,4 +42,4 @@ async def level_vitals(
     if index is not None:
         parameters.index(snapshot, "index", index)
     body = None if not_modified(request, snapshot.etag) else snapshot.level(level, index)
-    return live_response(request, snapshot, body)
+    return live_response(snapshot, body)

@@ -54,7 +54,7 @@ print(time.perf_counter() - started, sum(sum(f.stats.cache_misses.values()) for 
 def startup(settings: Settings, *, rounds: int, scale: float) -> list[Result]:
     """Cold and warm compile; `up` on data that is there; the pipeline where much is stored."""
     devices = max(500, int(100_000 * scale) // 500 * 500)
-    return [_compile(rounds), _second_start(settings, rounds, devices), restart(settings, rounds=rounds, scale=scale)]
+    return [_compile(rounds), _second_start(rounds, devices), restart(settings, rounds=rounds, scale=scale)]
 
 
 def _compile(rounds: int) -> Result:
@@ -83,7 +83,7 @@ def _use_kernels(cache: str) -> tuple[float, int]:
     return float(seconds), int(misses)
 
 
-def _second_start(settings: Settings, rounds: int, devices: int) -> Result:
+def _second_start(rounds: int, devices: int) -> Result:
     with tempfile.TemporaryDirectory(prefix="cityvitals-bench-") as folder:
         data = Path(folder)
         data.chmod(0o755)

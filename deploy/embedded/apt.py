@@ -174,7 +174,7 @@ def _fetch_from(
     debs = work / "debs"
     debs.mkdir(exist_ok=True)
     progress.stage("downloading", sum(file.size for file in files), files=len(files))
-    _download([*apt_get, "download", *(file.name for file in files)], files, work, progress, interrupted)
+    _download([*apt_get, "download", *(file.name for file in files)], work, progress, interrupted)
     return [_verified(debs, file) for file in files]
 
 
@@ -205,9 +205,7 @@ def _require_room(files: list[PackageFile], work: Path) -> None:
         )
 
 
-def _download(
-    command: Sequence[str | Path], files: list[PackageFile], work: Path, progress: Reporter, interrupted: Interrupted
-) -> None:
+def _download(command: Sequence[str | Path], work: Path, progress: Reporter, interrupted: Interrupted) -> None:
     debs = work / "debs"
     log = work / "download.log"
     with log.open("wb") as output:

@@ -5,7 +5,7 @@ it is, so that the system, not the replay, rejects it and says why.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from devices.recording.times import TimeError, TimeReader
 from devices.topics import device_flaw
 from devices.units import format_point
 
-Row = Mapping[str, str]
 _COLUMN = re.compile(r"\{([^{}]+)\}")
 _TRUE, _FALSE = frozenset({"true", "t", "yes", "y", "1", "on"}), frozenset({"false", "f", "no", "n", "0", "off"})
 
