@@ -5,6 +5,7 @@ extension only; `broker_url` is shared, so tests take topics (city names) of the
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from ports import free_port
 
 from deploy.embedded import broker, database
@@ -31,6 +33,18 @@ prepare(next(iter(streams().values())))
 rehearse(load_city("shanghai"))
 """
 _numbers = count(1)
+
+# A pause of the machine is no property of what is tested, and a run that fails is to fail again: the same examples
+# every time. `--hypothesis-profile default` draws new ones.
+settings.register_profile(
+    "suite",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
 
 # One cache for the tests and whatever they start, that of `make up`; numba looks at it when it is first imported.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(default_cache_dir(os.environ) / "numba"))
@@ -62,6 +76,7 @@ def database_server(tmp_path_factory: pytest.TempPathFactory, servers: Path) -> 
     with running(server, folder / "database.log"):
         database.ensure_database(server.url)
         yield _with_database(server.url, "postgres")
+    shutil.rmtree(folder / "database", ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,11 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            broker = socket.create_connection((self._broker.host, self._broker.port))
+            try:
+                broker = socket.create_connection((self._broker.host, self._broker.port))
+            except OSError:
+                client.close()
+                continue
             with self._guard:
                 self._open += [client, broker]
             for source, target in ((client, broker), (broker, client)):

@@ -9,6 +9,9 @@ from ingest.database import connect
 from ingest.database_link import APPLICATION, DatabaseAwayError, DatabaseLink
 from tests.torture.proxy import Proxy
 
+ENOUGH = 3.0
+"""seconds in which a new connection can ask whether the server is at work, also on a busy machine"""
+
 
 @pytest.fixture
 def wire(database_url: str) -> Iterator[Proxy]:
@@ -29,14 +32,14 @@ def one(connection: psycopg.Connection) -> int:
 
 
 def test_slow_work_is_waited_for(database_url: str) -> None:
-    link = DatabaseLink(database_url, patience=0.3)
-    link.do(lambda connection: connection.execute("SELECT pg_sleep(2)"))
+    link = DatabaseLink(database_url, patience=ENOUGH)
+    link.do(lambda connection: connection.execute("SELECT pg_sleep(5)"))
     assert link.errors == 0
     link.close()
 
 
 def test_a_connection_that_the_server_never_hears_of_again_is_cut_and_replaced(database_url: str, wire: Proxy) -> None:
-    link = DatabaseLink(through(database_url, wire), patience=0.3)
+    link = DatabaseLink(through(database_url, wire), patience=ENOUGH)
     assert link.do(one) == 1
     wire.forget()
     with pytest.raises(DatabaseAwayError):
@@ -47,8 +50,8 @@ def test_a_connection_that_the_server_never_hears_of_again_is_cut_and_replaced(d
 
 def test_every_connection_gives_up_a_server_that_has_forgotten_it_and_no_other(database_url: str, wire: Proxy) -> None:
     with connect(through(database_url, wire)) as connection:
-        connection.patience = 0.3
-        connection.execute("SELECT pg_sleep(2)")
+        connection.patience = ENOUGH
+        connection.execute("SELECT pg_sleep(5)")
         with connection.cursor().copy("COPY (SELECT i FROM generate_series(1, 200000) i) TO STDOUT") as copy:
             assert sum(1 for _ in copy.rows()) == 200_000
         wire.forget()
@@ -59,7 +62,7 @@ def test_every_connection_gives_up_a_server_that_has_forgotten_it_and_no_other(d
 
 
 def test_a_server_that_does_not_answer_anybody_is_given_up(database_url: str, wire: Proxy) -> None:
-    link = DatabaseLink(through(database_url, wire), patience=0.3)
+    link = DatabaseLink(through(database_url, wire), patience=ENOUGH)
     assert link.do(one) == 1
     wire.stall()
     with pytest.raises(DatabaseAwayError):
