@@ -14,12 +14,13 @@ from processing.store import write_history
 log = logging.getLogger(__name__)
 
 MINUTES_KEPT = 120
+"""an hour: each minute comes twice, provisional and final"""
 _PAUSE = 2.0
 _LAST_WORDS = 5.0
 
 
 class HistoryWriter:
-    """Takes minutes of history and writes them in order; while the database is away the newest two hours wait."""
+    """Takes minutes of history and writes them in order; while the database is away the newest hour waits."""
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
@@ -28,7 +29,7 @@ class HistoryWriter:
         self._stopping = False
         self._connection: psycopg.Connection | None = None
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
-        self.dropped = 0
+        self._lost: tuple[int, int] | None = None
 
     @property
     def waiting(self) -> int:
@@ -43,10 +44,21 @@ class HistoryWriter:
         """Take a minute; never waits."""
         with self._changed:
             if len(self._waiting) == MINUTES_KEPT:
-                self._waiting.popleft()
-                self.dropped += 1
+                self._give_way(self._waiting.popleft())
             self._waiting.append(minute)
             self._changed.notify_all()
+
+    def take_lost(self) -> tuple[int, int] | None:
+        """First and last final minute (µs) that gave way to newer ones, to be made again; tells it once."""
+        with self._changed:
+            lost, self._lost = self._lost, None
+        return lost
+
+    def _give_way(self, minute: Minute) -> None:
+        """Note a final minute; a provisional one is followed by its final one."""
+        if minute.state == "final":
+            first = minute.at if self._lost is None else self._lost[0]
+            self._lost = first, minute.at
 
     def stop(self) -> None:
         """Write what waits, if the database can be reached now, and end the thread."""

@@ -222,13 +222,14 @@ class ProcessingService:
             self._recomputer.forget(notes)
 
     def _make_up(self) -> None:
-        """Have the minutes made that passed while nobody settled any, and those revised that a restore found noted."""
+        """Have the minutes made that passed while nobody settled or kept any, and those revised that a restore found
+        noted."""
         for note in self.present.live.take_noted():
             if not self._recomputer.carries(note.id):
                 self._reopen(note.since, note.until, [note.id])
-        span = self.present.take_missing()
-        if span is not None:
-            self._recomputer.request(*span)
+        for span in (self.present.take_missing(), self._history.take_lost()):
+            if span is not None:
+                self._recomputer.request(*span)
 
     @property
     def engine(self) -> Engine:

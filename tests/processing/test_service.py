@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import psycopg
@@ -245,14 +246,45 @@ def test_history_waits_while_the_database_is_away_and_is_written_later(
     assert [row[0] for row in history(connection)] == [0.0, 60.0, 120.0]
 
 
-def test_a_database_that_cannot_be_reached_stops_no_tick_and_costs_no_more_than_two_hours_of_memory() -> None:
+def test_a_database_that_cannot_be_reached_costs_an_hour_of_memory_and_final_minutes_that_gave_way_are_told() -> None:
     writer = HistoryWriter("postgresql://cityvitals@127.0.0.1:1/nowhere")
     writer.start()
-    for _ in range(MINUTES_KEPT + 5):
-        writer.put([])
+    one = minute(0)
+    for number in range(MINUTES_KEPT // 2 + 3):
+        for state in ("provisional", "final"):
+            writer.put(replace(one, at=one.at + number * MINUTE, state=state))
     assert writer.waiting == MINUTES_KEPT
-    assert writer.dropped == 5
+    assert writer.take_lost() == (one.at, one.at + 2 * MINUTE)
+    assert writer.take_lost() is None
+    writer.put(one)
+    assert writer.take_lost() is None, "a provisional minute is followed by its final one"
     writer.stop()
+
+
+def test_final_minutes_that_found_no_room_while_the_database_was_away_are_made_again(
+    database_url: str, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("processing.history.MINUTES_KEPT", 2)
+    parts = urlsplit(database_url)
+    assert parts.port is not None
+    cable = Cable("127.0.0.1", parts.port)
+    clock, published = Clock(NOW / 1e6 - 1000), Published()
+    store(connection, BAYS, FREE)
+    with running(service(database_url.replace(f":{parts.port}/", f":{cable.port}/"), clock, published)):
+        arrive(clock, published)
+        wait_until(lambda: len(history(connection)) == 1, "the first minute")
+        cable.cut()
+        for number in (1, 2, 3):
+            clock.set(NOW / 1e6 + 60 * number - 1.5)
+            wait_until(lambda: published.numbers()[-1] >= NOW // SECOND + 60 * number, "a minute")  # noqa: B023
+        cable.mend()
+        wait_until(lambda: {0.0, 60.0, 120.0} <= final(connection), "all minutes")
+    cable.close()
+
+
+def final(connection: psycopg.Connection) -> set[float]:
+    """Minutes with a final value, in seconds from NOW."""
+    return {at for at, _, state in history(connection) if state == "final"}
 
 
 def test_a_minute_that_is_written_twice_stays_as_it_was(database_url: str, connection: psycopg.Connection) -> None:
