@@ -74,7 +74,8 @@ def publish(publisher: Publisher, topics: Topics, street: str, sent: dict[str, l
     for kind in kinds().values():
         for number, device in enumerate(devices_of(kind)):
             place = {"type": "Point", "coordinates": [121.05 + number / 100, 31.05]}
-            birth = {"area": street, "location": place, "name": f"{kind.name_zh} {number}"}
+            seldom = {"reportingInterval": 600}  # nothing is stale before all was looked at
+            birth = {"area": street, "location": place, "name": f"{kind.name_zh} {number}", "attributes": seldom}
             publisher.publish(topics.meta(kind.id, device), orjson.dumps(birth), retain=True)
         for stream in kind.streams:
             for one in sent[stream.name]:
