@@ -62,7 +62,9 @@ def _strongest(
                 kind = kind_of(indicator)
                 if kind not in members:
                     members[kind] = devices_at(connection, kind, codes, at)
-                oldest = {key: at - stale_after(kinds()[kind], device) for key, device in members[kind].items()}
+                oldest = {
+                    key: at - stale_after(kinds()[kind], device.attributes) for key, device in members[kind].items()
+                }
                 batches = _readings(connection, indicator, oldest, at)
                 posts = picture.terms.goalposts.get(indicator.id, ())
                 found += [

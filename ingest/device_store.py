@@ -1,16 +1,21 @@
 """The registry's SQL: read devices, and give births their keys."""
 
+from array import array
 from collections.abc import Collection, Iterable, Mapping
 from sys import intern
 from typing import Any
 
+import numpy as np
 import orjson
 import psycopg
 from psycopg.types.json import Jsonb
 
 from ingest.birth import Birth
-from ingest.registry import PAGE, Device, Devices, Former, Instants, RegistryPast
+from ingest.registry import Device, Devices, Row
+from ingest.registry_past import Former, Instants, RegistryPast
 
+PAGE = 10_000
+"""devices that are read at a time"""
 _NO_ATTRIBUTES: dict[str, Any] = {}
 _SOME = (
     "SELECT key, id, kind, area, lon, lat, name, attributes::text, CASE WHEN greatest(registered_at, changed)"
@@ -19,31 +24,41 @@ _SOME = (
     " WHERE until > now() - interval '1 hour' GROUP BY device) AS p ON device = key"
     " WHERE key > %s ORDER BY key LIMIT %s"
 )
+_REGISTERED = (
+    "SELECT key, (extract(epoch FROM registered_at) * 1000000)::bigint FROM devices"
+    " WHERE (registered_at > timestamptz 'epoch' + %s * interval '1 microsecond'"
+    " OR registered_at > timestamptz 'epoch' + %s * interval '1 microsecond' AND key IN (SELECT device"
+    " FROM device_past WHERE until > timestamptz 'epoch' + %s * interval '1 microsecond'))"
+    " AND key > %s ORDER BY key LIMIT %s"
+)
 
 
 def load_devices(connection: psycopg.Connection) -> Devices:
     """All registered devices, in the order of their keys; there may be a million."""
-    devices, page = Devices(), load_page(connection, 0)
+    devices, page = Devices(), _page(connection, 0)
     while page:
-        for device in page:
-            devices.append(device)
-        page = load_page(connection, page[-1].key)
+        devices.extend(page)
+        page = _page(connection, page[-1][0])
     return devices
 
 
-def load_page(connection: psycopg.Connection, after: int) -> list[Device]:
+def load_page(connection: psycopg.Connection, after: int) -> Devices:
     """The next registered devices in the order of their keys, ``after`` being the last key; none at the end.
 
     Since when a device is as it is, is said where that was less than an hour ago.
     """
-    known: dict[str, Mapping[str, Any]] = {"{}": _NO_ATTRIBUTES}
-    devices = []
-    for key, name, kind, area, lon, lat, shown_name, text, since in connection.execute(_SOME, [after, PAGE]).fetchall():
-        attributes = known.get(text)
-        if attributes is None:
-            attributes = known[text] = orjson.loads(text)
-        devices.append(Device(key, name, intern(kind), intern(area), lon, lat, shown_name, attributes, since))
-    return devices
+    page = Devices()
+    page.extend(_page(connection, after))
+    return page
+
+
+def _page(connection: psycopg.Connection, after: int) -> list[Row]:
+    """As ``load_page``; what devices say of themselves alike is one and the same."""
+    known: dict[str, Mapping[str, Any]] = {}
+    rows = connection.execute(_SOME, [after, PAGE]).fetchall()
+    for text in {row[7] for row in rows}:
+        known[text] = orjson.loads(text)
+    return [(*row[:7], known[row[7]], row[8]) for row in rows]
 
 
 def load_past(connection: psycopg.Connection, after: int, at: int | None = None) -> RegistryPast:
@@ -52,20 +67,22 @@ def load_past(connection: psycopg.Connection, after: int, at: int | None = None)
     ``at``: of the devices that were registered by then, only those that were changed are told: a whole city may have
     been registered lately.
     """
-    registered = connection.cursor().stream(
-        "SELECT key, (extract(epoch FROM registered_at) * 1000000)::bigint FROM devices"
-        " WHERE registered_at > timestamptz 'epoch' + %s * interval '1 microsecond'"
-        " OR registered_at > timestamptz 'epoch' + %s * interval '1 microsecond' AND key IN (SELECT device"
-        " FROM device_past WHERE until > timestamptz 'epoch' + %s * interval '1 microsecond') ORDER BY key",
-        [after if at is None else at, after, after],
-    )
-    instants = Instants(registered)
     former = connection.execute(
         "SELECT device, (extract(epoch FROM until) * 1000000)::bigint, area, attributes FROM device_past"
         " WHERE until > timestamptz 'epoch' + %s * interval '1 microsecond' ORDER BY until, device",
         [after],
     )
-    return RegistryPast(instants, [Former(*row) for row in former])
+    return RegistryPast(_registered(connection, after, after if at is None else at), [Former(*row) for row in former])
+
+
+def _registered(connection: psycopg.Connection, after: int, unchanged_after: int) -> Instants:
+    """The devices that were registered after an instant, and when; of those that never changed, after another one."""
+    keys, instants = array("i"), array("q")
+    told = [unchanged_after, after, after]
+    while page := connection.execute(_REGISTERED, [*told, keys[-1] if keys else 0, PAGE]).fetchall():
+        for column, more in zip((keys, instants), zip(*page, strict=True), strict=True):
+            column.extend(more)
+    return Instants(np.array(keys, np.int32), np.array(instants, np.int64))
 
 
 def find_devices(connection: psycopg.Connection, ids: Collection[str]) -> list[Device]:

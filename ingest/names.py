@@ -4,6 +4,7 @@ again; a str in a dict takes 150. Pure."""
 from abc import abstractmethod
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import overload
 
 _EMPTY = -1
@@ -42,7 +43,9 @@ class Texts(_Placed):
         return len(self._ends)
 
     def __iter__(self) -> Iterator[str]:
-        return (self[place] for place in range(len(self)))
+        ends = self._ends[:]
+        text = bytes(self._text[: ends[-1]]) if ends else b""
+        return (text[start:end].decode("utf-8", "surrogatepass") for start, end in pairwise((0, *ends)))
 
     def append(self, text: str) -> int:
         """Add a text; returns its place."""

@@ -5,15 +5,22 @@ Pure; ``device_store`` keeps it in SQL.
 
 import math
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import chain, repeat
+from operator import attrgetter
 from typing import Any, overload
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from ingest.names import Names, Texts
 from ingest.watermark import Asked, read_asked
+
+Row = tuple[int, str, str, str, float | None, float | None, str | None, Mapping[str, Any], int]
+"""the fields of a device in their order"""
+Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,58 +43,6 @@ class Device:
         """The gateway that may speak for this device in its packs."""
         gateway = self.attributes.get("gateway")
         return gateway if isinstance(gateway, str) else None
-
-
-@dataclass(frozen=True)
-class Former:
-    """What a device was till before an instant."""
-
-    key: int
-    until: int
-    """µs since 1970"""
-    area: str
-    attributes: Mapping[str, Any]
-    """those that vital signs depend on"""
-
-
-class Instants(Mapping[int, int]):
-    """Instants (µs since 1970) by key, in 12 bytes each: a whole city may have been registered lately."""
-
-    def __init__(self, known: Iterable[tuple[int, int]]) -> None:
-        """``known``: keys, each once, in order, and their instants."""
-        self._keys, self._instants = array("i"), array("q")
-        for key, instant in known:
-            self._keys.append(key)
-            self._instants.append(instant)
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._keys)
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, int) and self._place(key) >= 0
-
-    def __getitem__(self, key: int) -> int:
-        place = self._place(key)
-        if place < 0:
-            raise KeyError(key)
-        return self._instants[place]
-
-    def _place(self, key: int) -> int:
-        place = bisect_left(self._keys, key)
-        return place if place < len(self._keys) and self._keys[place] == key else -1
-
-
-@dataclass(frozen=True)
-class RegistryPast:
-    """How the registry differed after an instant from what it is now."""
-
-    registered: Mapping[int, int]
-    """the devices, by key, that were registered after the instant, and when (µs since 1970)"""
-    former: Sequence[Former]
-    """in the order of time"""
 
 
 class Registry:
@@ -118,6 +73,13 @@ class Registry:
             if "watermark" in device.attributes or device.key in self.askers:
                 self._note_asking(device)
 
+    def load(self, devices: "Devices") -> None:
+        """Take devices in of which none is known yet, as ``update`` does."""
+        self.changes += len(devices)
+        self._devices.extend(devices.rows())
+        for place in np.flatnonzero(devices.by_attributes(lambda said: "watermark" in said)).tolist():
+            self._note_asking(devices[place])
+
     def _note_asking(self, device: Device) -> None:
         try:
             asked = read_asked(device.attributes)
@@ -139,8 +101,6 @@ class Registry:
         return None if place is None else self._devices.key_and_kind(place)
 
 
-PAGE = 10_000
-"""devices that are made up at a time where all are asked for"""
 _KNOWN_AT_MOST = 100_000
 
 
@@ -180,10 +140,11 @@ class Devices(Sequence[Device]):
 
     @classmethod
     def of(cls, devices: Iterable[Device]) -> "Devices":
-        """Some devices in little memory."""
+        """Some devices by column."""
+        if isinstance(devices, Devices):
+            return devices
         made = cls()
-        for device in devices:
-            made.append(device)
+        made.extend(_row_of(device) for device in devices)
         return made
 
     def __len__(self) -> int:
@@ -211,29 +172,84 @@ class Devices(Sequence[Device]):
             self._since[place] if place < len(self._since) else 0,
         )
 
-    def pages(self) -> Iterator[Sequence[Device]]:
-        """A part of them at a time, in order."""
-        return (self[first : first + PAGE] for first in range(0, len(self), PAGE))
+    def rows(self) -> Iterator[Row]:
+        """What ``extend`` takes."""
+        return zip(
+            self._keys,
+            self._ids,
+            map(self._kind_of.names.__getitem__, self._kinds),
+            map(self._area_of.names.__getitem__, self._areas),
+            chain((None if value != value else value for value in self._lon), repeat(None)),
+            chain((None if value != value else value for value in self._lat), repeat(None)),
+            chain((self._names[place - 1] if place else None for place in self._name), repeat(None)),
+            map(self._distinct.__getitem__, self._attributes),
+            chain(self._since, repeat(0)),
+            strict=False,
+        )
 
-    def of_kind(self, kind: str) -> Iterator[Device]:
-        """Those of one kind, in order."""
-        number = self._kind_of.get(kind)
-        return (self[place] for place, known in enumerate(self._kinds) if known == number)
+    @property
+    def ids(self) -> Sequence[str]:
+        """The id of each."""
+        return self._ids
+
+    @property
+    def keys(self) -> NDArray[np.int32]:
+        """The key of each."""
+        return np.array(self._keys, np.int32)
+
+    @property
+    def since(self) -> NDArray[np.int64]:
+        """Since when each is as it is (µs since 1970), 0 = that is not said."""
+        said = np.zeros(len(self), np.int64)
+        said[: len(self._since)] = self._since
+        return said
+
+    def of_kind(self, kind: str) -> Places:
+        """The places of those of one kind, in order."""
+        return np.flatnonzero(np.array(self._kinds) == self._kind_of.get(kind, -1))
+
+    def among(self, keys: Iterable[int]) -> dict[int, Device]:
+        """Those of some keys, by key."""
+        places = np.flatnonzero(np.isin(self.keys, list(keys)))
+        return {device.key: device for device in map(self.__getitem__, places.tolist())}
+
+    def by_area(self, value: Callable[[str], int], places: Places | None = None) -> NDArray[np.int64]:
+        """What the area of each comes to, of those in some places or of all; each area is asked once."""
+        return _each(np.array(self._areas), places, lambda number: value(self._area_of.names[number]))
+
+    def by_attributes(
+        self, value: Callable[[Mapping[str, Any]], int], places: Places | None = None
+    ) -> NDArray[np.int64]:
+        """What the attributes of each come to, as ``by_area``; many devices have theirs in common."""
+        return _each(np.array(self._attributes), places, lambda number: value(self._distinct[number]))
 
     def append(self, device: Device) -> None:
         """Add a device."""
-        place = len(self._keys)
-        self._keys.append(device.key)
-        self._kinds.append(self._kind_of(device.kind))
-        self._areas.append(self._area_of(device.area))
-        self._attributes.append(self._attributes_of(device))
-        self._put_rare(place, device)
-        self._add_id(device.id)  # last, since another thread may look it up meanwhile
+        self.extend([_row_of(device)])
+
+    def extend(self, rows: Iterable[Row]) -> None:
+        """Add devices."""
+        columns = list(zip(*rows, strict=True))
+        if not columns:
+            return
+        keys, ids, kinds, areas, lon, lat, names, attributes, since = columns
+        first = len(self._keys)
+        self._keys.extend(keys)
+        self._kinds.extend(map(self._kind_of, kinds))
+        self._areas.extend(map(self._area_of, areas))
+        numbers = {id(one): self._number_of(one) for one in {id(one): one for one in attributes}.values()}
+        self._attributes.extend(numbers[id(one)] for one in attributes)
+        _fill(self._lon, first, lon, math.nan)
+        _fill(self._lat, first, lat, math.nan)
+        _fill(self._name, first, [None if name is None else self._names.append(name) + 1 for name in names], 0)
+        _fill(self._since, first, [instant or None for instant in since], 0)
+        for one in ids:  # last, since another thread may look it up meanwhile
+            self._add_id(one)
 
     def replace(self, place: int, device: Device) -> None:
         """Put a device in the place of the one of its id."""
         self._keys[place], self._kinds[place] = device.key, self._kind_of(device.kind)
-        self._areas[place], self._attributes[place] = self._area_of(device.area), self._attributes_of(device)
+        self._areas[place], self._attributes[place] = self._area_of(device.area), self._number_of(device.attributes)
         self._put_rare(place, device)
 
     def key_and_kind(self, place: int) -> tuple[int, str]:
@@ -250,18 +266,35 @@ class Devices(Sequence[Device]):
         elif not known or self._names[known - 1] != device.name:
             _put(self._name, place, self._names.append(device.name) + 1, 0)
 
-    def _attributes_of(self, device: Device) -> int:
+    def _number_of(self, attributes: Mapping[str, Any]) -> int:
         """Many devices have theirs in common."""
-        if not device.attributes:
+        if not attributes:
             return 0
-        said = orjson.dumps(device.attributes).decode()  # what dumps gives holds on to a kilobyte
+        said = orjson.dumps(attributes).decode()  # what dumps gives holds on to a kilobyte
         known = self._known.get(said)
         if known is None:
             known = len(self._distinct)
-            self._distinct.append(device.attributes)
+            self._distinct.append(attributes)
             if len(self._known) < _KNOWN_AT_MOST:
                 self._known[said] = known
         return known
+
+
+_row_of: Callable[[Device], Row] = attrgetter(*(field.name for field in fields(Device)))
+
+
+def _each(numbers: NDArray[Any], places: Places | None, value: Callable[[int], int]) -> NDArray[np.int64]:
+    """What each number comes to, of those in some places or of all; each number is asked once."""
+    distinct, each = np.unique(numbers if places is None else numbers[places], return_inverse=True)
+    return np.array([value(number) for number in distinct.tolist()], np.int64)[each]
+
+
+def _fill(values: "array[Any]", first: int, more: Sequence[float | None], nothing: float) -> None:
+    """Set the values from a place on, None = ``nothing``; as ``_put``."""
+    count = next((count for count in range(len(more), 0, -1) if more[count - 1] is not None), 0)
+    if count:
+        values.extend(array(values.typecode, [nothing]) * (first - len(values)))
+        values.extend(nothing if value is None else value for value in more[:count])
 
 
 def _put(values: "array[Any]", place: int, value: float, nothing: float) -> None:

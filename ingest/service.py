@@ -21,7 +21,7 @@ from ingest.intake import Committed, Intake
 from ingest.protocol import Ack, Commit, Drain, Effect, Probe, Protocol
 from ingest.protocol import Spool as SpoolWork
 from ingest.registrar import Registrar
-from ingest.registry import Devices, Registry
+from ingest.registry import Registry
 from ingest.spool import DEFAULT_QUOTA, Spool, SpoolFullError
 from ingest.subscriber import Subscriber
 from ingest.teller import Teller
@@ -180,10 +180,10 @@ class IngestService:
             raise DatabaseAwayError("processing has not restored its horizon yet")
         while not self._registry_loaded:  # page by page, so that the database is seen to answer
             page = self.link.do(lambda connection: load_page(connection, self._registry_loaded_to))
-            self._registry.update(page)
-            self._hand_on(Committed(devices=Devices.of(page)))  # some may be newer than what processing has restored
+            self._registry.load(page)
+            self._hand_on(Committed(devices=page))  # some may be newer than what processing has restored
             self._registry_loaded = not page
-            self._registry_loaded_to = page[-1].key if page else 0
+            self._registry_loaded_to = int(page.keys.max(initial=0))
         self._ended = max(self._ended, self.link.do(accounted))
         self._backlog.register_ahead()
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from devices.contract import Kind
 from ingest.batch import Batch
 from ingest.refusals import is_refusal
-from ingest.registry import Device
+from ingest.registry import Device, Devices, Places
 from processing import kernels
 from processing.expressions import Needs
 from processing.heard import Heard, Newest
@@ -17,9 +17,10 @@ from processing.indicators import DOMAINS, INDICATORS
 from processing.laggards import Laggard, worst_by_area
 from processing.latest import LatestTracker
 from processing.method import Domain, Indicator, check_table, kind_of, method_version, needs
-from processing.roster import Numbering, Roster, SlotTable
+from processing.roster import Placements, Roster
 from processing.scoring import Evidence, Values, combine, judge, score, slope
 from processing.sensing import SensingTracker
+from processing.slots import Numbering, SlotTable
 from processing.standing import Rows, Standing, rolled_up
 from processing.trackers import folded_by, make_trackers
 from processing.usual import Usual, deviation
@@ -92,43 +93,49 @@ class Engine:
         same thread; nothing may have been registered here yet."""
         self.rosters = {kind: roster.follower() for kind, roster in other.rosters.items()}
 
-    def register(self, devices: Iterable[Device]) -> tuple[list[Device], list[Device]]:
-        """Take devices in; returns those that are new and those that changed what vital signs depend on.
+    def register(self, devices: Iterable[Device]) -> tuple[Placements, Placements]:
+        """Take devices in; returns those that are new and those that changed what vital signs depend on."""
+        return self.update(self.place(devices))
+
+    def place(
+        self, devices: Iterable[Device], places: Places | None = None, since: NDArray[np.int64] | None = None
+    ) -> Placements:
+        """Devices as this engine and those that follow one another with it take them; see ``Roster.place``.
 
         Those of a kind that is not declared are left out.
         """
-        new: list[Device] = []
-        changed: list[Device] = []
-        for kind, members in self._by_kind(devices).items():
+        columns = Devices.of(devices)
+        placed = {kind: roster.place(columns, places, since) for kind, roster in self.rosters.items()}
+        return {kind: members for kind, members in placed.items() if len(members)}
+
+    def update(self, placements: Placements) -> tuple[Placements, Placements]:
+        """As ``register``."""
+        new: Placements = {}
+        changed: Placements = {}
+        for kind, members in placements.items():
             roster = self.rosters[kind]
             added, altered = roster.update(members)
-            new += added
-            changed += altered
-            if altered:
-                roster.moved.forget(max(device.since for device in altered) - self._reach)
+            if len(added):
+                new[kind] = added
+            if len(altered):
+                changed[kind] = altered
+                roster.moved.forget(int(altered.since.max()) - self._reach)
         return new, changed
 
-    def withdraw(self, devices: Iterable[Device]) -> None:
+    def withdraw(self, placements: Placements) -> None:
         """Take devices out that are not registered yet, before anything is folded; they count once they are heard."""
-        for kind, members in self._by_kind(devices).items():
+        for kind, members in placements.items():
             self.rosters[kind].withdraw(members)
 
-    def expect(self, devices: Iterable[Device]) -> None:
+    def expect(self, placements: Placements) -> None:
         """Count devices that are not registered yet once they are heard."""
-        for kind, members in self._by_kind(devices).items():
+        for kind, members in placements.items():
             self.rosters[kind].expect(members)
 
     def remember(self, device: Device, until: int) -> None:
         """Note where a device stood before an instant (µs), so that readings from then count there."""
         if device.kind in self.rosters:
             self.rosters[device.kind].remember(device, until)
-
-    def _by_kind(self, devices: Iterable[Device]) -> dict[str, list[Device]]:
-        by_kind: dict[str, list[Device]] = {}
-        for device in devices:
-            if device.kind in self.rosters:
-                by_kind.setdefault(device.kind, []).append(device)
-        return by_kind
 
     @property
     def _measured(self) -> list[Indicator]:

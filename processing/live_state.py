@@ -170,16 +170,14 @@ def restored_state(
             state.outgoing = Settler(make(before), settled)
         engines = [state.engine, *(settler.engine for settler in state._settlers)]
         windows = stream_windows([indicator for engine in engines for indicator in engine.indicators])
-        for page in devices.pages():
-            state.engine.register(page)
+        state.engine.register(devices)
         past = load_past(connection, settled - 2 * max(windows.values(), default=0) * 1_000_000, settled)
         remember(state.engine, devices, past, now)
         for settler in state._settlers:
             settler.follow(state.engine, devices, past)
         for kind in kinds().values():
-            members = devices.of_kind(kind.id)
             # what the settler looks back on, the present looks back on as well: one reading serves them all
-            for batch in read_horizon(connection, kind, members, windows, settled):
+            for batch in read_horizon(connection, kind, devices, windows, settled):
                 if abandoned():
                     raise AbandonedError
                 state.fold(batch, now)
@@ -205,13 +203,11 @@ def first_state(connection: psycopg.Connection, make: MakePart, policy: Policy, 
         devices = load_devices(connection)
         engine, idle = make(policy, long), make(policy, [indicator.id for indicator in policy.indicators])
         state = LiveState(engine, Gate(), Settler(idle, settled), Marks.load(connection), seen, partial=True)
-        for page in devices.pages():
-            engine.register(page)
+        engine.register(devices)
         short = stream_windows([indicator for indicator in policy.indicators if indicator.id not in long])
         remember(engine, devices, load_past(connection, settled - FIRST_SPAN * 1_000_000, settled), now)
         for kind in kinds().values():
-            members = devices.of_kind(kind.id)
-            for batch in read_horizon(connection, kind, members, short, settled, at_least=FIRST_SPAN):
+            for batch in read_horizon(connection, kind, devices, short, settled, at_least=FIRST_SPAN):
                 state.fold(batch, now)
                 state.readings += len(batch)
     prepare(connection, engine.usual, baselines_of(engine.indicators), settled, now + DAY)

@@ -37,8 +37,7 @@ def recompute(
         for span in spans:
             for batches in span.by_minute():
                 minute += MINUTE
-                for devices in registrations.due(minute):
-                    engine.register(devices)
+                engine.update(registrations.due(minute))
                 for batch in batches:
                     engine.fold(batch)
                 yield engine.evaluate(minute)
@@ -52,13 +51,11 @@ def _begin(
     engine = new_engine()
     windows = stream_windows(engine.indicators)
     devices = load_devices(connection)
-    for page in devices.pages():
-        engine.register(page)
+    engine.register(devices)
     past = load_past(connection, instant - 2 * max(windows.values(), default=0) * 1_000_000, instant)
     registrations = rewind(engine, devices, past, instant)
     for kind in kinds().values():
-        members = devices.of_kind(kind.id)
-        for batch in read_horizon(connection, kind, members, windows, instant, instant):
+        for batch in read_horizon(connection, kind, devices, windows, instant, instant):
             engine.fold(batch)
     return engine, registrations
 

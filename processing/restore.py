@@ -1,6 +1,7 @@
 """Read the recent horizon back from TimescaleDB as batches: a restart takes the same path as live data."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import psycopg
@@ -10,7 +11,7 @@ from psycopg import sql
 from devices.contract import Kind, Stream
 from ingest.batch import Batch
 from ingest.refusals import is_refusal, refusals
-from ingest.registry import Device
+from ingest.registry import Devices
 from processing.method import STALE_AFTER_INTERVALS
 from processing.reading_rows import good, instant, read_rows
 from processing.roster import stale_after
@@ -27,13 +28,12 @@ SMALLEST_ROW = 48
 SECOND = 1_000_000
 _CLOCKS_APART = 300
 """seconds that the clocks of pipeline and database may differ by: as much as a device's may be ahead"""
-_STALE = np.dtype([("key", "i4"), ("stale", "i8")])
 
 
 def read_horizon(
     connection: psycopg.Connection,
     kind: Kind,
-    devices: Iterable[Device],
+    devices: Devices,
     windows: Mapping[str, int],
     now: int,
     until: int | None = None,
@@ -41,12 +41,12 @@ def read_horizon(
 ) -> Iterator[Batch]:
     """All that the vital signs at ``now`` (µs) still depend on, in no order and some of it twice.
 
-    ``devices``: those of the kind; ``windows``: seconds each stream is looked back on, at least ``at_least``;
+    ``devices``: all there are; ``windows``: seconds each stream is looked back on, at least ``at_least``;
     ``until``: leave out what was observed later (µs). Besides the windows these are the readings of devices that report
     too seldom for the span but are not stale, and the last words of silent ones.
     """
-    known_until = np.fromiter(((device.key, stale_after(kind, device)) for device in devices), _STALE)
-    keys, stale = known_until["key"].copy(), known_until["stale"].copy()
+    members = devices.of_kind(kind.id)
+    keys, stale = devices.keys[members], devices.by_attributes(partial(stale_after, kind), members)
     heard = np.zeros(int(keys.max(initial=0)) + 1, np.bool_)
     for stream in kind.streams:
         for batch in read_span(connection, stream, _start(stream, windows, now, at_least), until):

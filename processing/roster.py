@@ -1,92 +1,60 @@
 """Devices of one kind in dense slots, as the arrays that kernels index: where each stands and when it is stale."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.contract import Kind
-from ingest.names import Kindred
-from ingest.registry import Device
+from ingest.registry import Device, Devices, Places
 from processing import kernels
 from processing.expressions import Needs
 from processing.method import SHORTEST_STALE, STALE_AFTER_INTERVALS
 from processing.moved import Moved
+from processing.slots import Numbering
 from processing.standing import Instants, Labels, enlarged, rolled_up
 
-FIRST_CAPACITY = 64
 NOT_EXPECTED = -1
 """reach of a class that lacks a field"""
 NOT_REGISTERED = -2
 """area label of a slot whose device is not there yet"""
 NOWHERE = np.array((NOT_REGISTERED, 0), kernels.PLACE)
 
-_Class = tuple[frozenset[str] | None, int]
+
+@dataclass(frozen=True)
+class Placed:
+    """Devices of a kind by column, as rosters of the same numbering take them."""
+
+    slots: NDArray[np.int32]
+    where: NDArray[np.void]
+    """kernels.PLACE of each"""
+    since: NDArray[np.int64]
+    """µs since 1970, as ``Device.since``"""
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> "Placed":
+        """Some of them, in the order of ``rows``."""
+        return Placed(self.slots[rows], self.where[rows], self.since[rows])
+
+    def latest(self) -> "Placed":
+        """Each device once, in the last of its states."""
+        _, last = np.unique(self.slots[::-1], return_index=True)
+        return self if len(last) == len(self) else self.take(np.sort(len(self) - 1 - last))
+
+    def __add__(self, more: "Placed") -> "Placed":
+        return Placed(
+            np.concatenate((self.slots, more.slots)),
+            np.concatenate((self.where, more.where)),
+            np.concatenate((self.since, more.since)),
+        )
 
 
-class SlotTable:
-    """The slot of every registry key, for all kinds together: a device is of one kind."""
-
-    def __init__(self) -> None:
-        self.kinds = 0
-        """that have numbered devices here"""
-        self._slots: NDArray[np.int32] = np.empty(0, np.int32)
-        self._kind: NDArray[np.uint8] = np.empty(0, np.uint8)
-
-    def find(self, keys: NDArray[np.int32], kind: int) -> NDArray[np.int32]:
-        """Slot of each key, -1 where it is none of this kind."""
-        inside = np.minimum(keys, len(self._slots) - 1)
-        if not len(self._slots):
-            return np.full(len(keys), -1, np.int32)
-        there = (inside == keys) & (self._kind[inside] == kind)
-        slots: NDArray[np.int32] = np.where(there, self._slots[inside], -1)
-        return slots
-
-    def put(self, key: int, slot: int, kind: int) -> None:
-        """Let a key of a kind lead to a slot."""
-        self._slots[key], self._kind[key] = slot, kind
-
-    def make_room(self, keys: int) -> None:
-        """Let there be a place for every key below ``keys``."""
-        if keys > len(self._slots):
-            size = max(keys, _larger(len(self._slots)))
-            self._slots, self._kind = enlarged(self._slots, size, -1), enlarged(self._kind, size, 0)
-
-
-class Numbering:
-    """Which slot a device has, and which class; rosters of the same devices at different times share it."""
-
-    def __init__(self, table: SlotTable | None = None) -> None:
-        """``table``: shared with the other kinds of a city."""
-        self.ids = Kindred()
-        self.classes: dict[_Class, int] = {}
-        self.room = 0
-        """slots that arrays should have room for"""
-        self._table = SlotTable() if table is None else table
-        self._table.kinds += 1
-        self._kind = self._table.kinds
-
-    def slots(self, keys: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Slot of each registry key, -1 where it has none."""
-        return self._table.find(keys, self._kind)
-
-    def number(self, devices: Sequence[Device]) -> NDArray[np.int32]:
-        """The slots of devices, of which no two are the same; new ones for those that are new."""
-        keys = np.array([device.key for device in devices], np.int32)
-        self._table.make_room(1 + int(keys.max(initial=-1)))
-        slots = self.slots(keys)
-        for i in np.flatnonzero(slots < 0).tolist():
-            slots[i] = len(self.ids)
-            self._table.put(devices[i].key, len(self.ids), self._kind)
-            self.ids.append(devices[i].id)
-        if len(self.ids) > self.room:
-            self.room = max(len(self.ids), _larger(self.room), FIRST_CAPACITY)
-        return slots
-
-
-def _larger(size: int) -> int:
-    """By a part, so that growth stays cheap; by a small one, since most of a city is registered once."""
-    return size * 33 // 32
+Placements = dict[str, Placed]
+"""devices by kind, of every kind at least one"""
 
 
 class Roster:
@@ -147,51 +115,55 @@ class Roster:
         """µs after which each slot's reading no longer counts."""
         return self.reach(())[self.places["group"]] if self._classes else np.empty(0, np.int64)
 
-    def update(self, devices: Iterable[Device]) -> tuple[list[Device], list[Device]]:
-        """Register or change devices of this kind; returns those that are new and those that stood elsewhere or were
-        of another class, each as it is now.
+    def place(self, devices: Devices, places: Places | None = None, since: NDArray[np.int64] | None = None) -> Placed:
+        """Number those devices that are of this kind, in some places or in all, and tell where they belong.
 
         An area the city does not have leaves a device without label, and so does being retired: nobody expects it.
+        ``since``: of all ``devices``, instead of what they say themselves.
         """
-        latest = {device.key: device for device in devices}
-        if not latest:
-            return [], []
-        changed = list(latest.values())
-        slots = self._slots_for(changed)
-        placed = self._placed(changed)
-        before = self.places[slots]
+        own = devices.of_kind(self.kind.id)
+        if places is not None:
+            own = np.intersect1d(own, places, assume_unique=True)
+        where = np.empty(len(own), kernels.PLACE)
+        where["area"] = devices.by_area(lambda area: self._areas.get(area, -1), own)
+        where["area"][devices.by_attributes(_is_retired, own) > 0] = -1
+        where["group"] = devices.by_attributes(self._class, own)
+        slots = self._numbering.number(devices, own)
+        return Placed(slots, where, (devices.since if since is None else since)[own])
+
+    def update(self, placed: Placed) -> tuple[Placed, Placed]:
+        """Register or change devices; returns those that are new and those that stood elsewhere or were of another
+        class, each as it is now."""
+        self._fit()
+        placed = placed.latest()
+        before = self.places[placed.slots]
         new = before["area"] == NOT_REGISTERED
-        differs = (before != placed) & ~new
-        if not (new.any() or differs.any()):
-            return [], []
-        for i in np.flatnonzero(differs & (before["area"] != placed["area"])).tolist():
-            self.moved.note(int(slots[i]), changed[i].since, int(before["area"][i]))
-        self._count(before, -1)
-        self._count(placed, 1)
-        self.moves += bool(differs.any())
-        self.changes += 1
-        self._put(slots, placed)
-        self._awaited[slots[slots < len(self._awaited)]] = NOWHERE
-        return [changed[i] for i in np.flatnonzero(new)], [changed[i] for i in np.flatnonzero(differs)]
+        differs = (before != placed.where) & ~new
+        if new.any() or differs.any():
+            for i in np.flatnonzero(differs & (before["area"] != placed.where["area"])).tolist():
+                self.moved.note(int(placed.slots[i]), int(placed.since[i]), int(before["area"][i]))
+            self._count(before, -1)
+            self._count(placed.where, 1)
+            self.moves += bool(differs.any())
+            self.changes += 1
+            self._put(placed.slots, placed.where)
+            self._awaited[placed.slots[placed.slots < len(self._awaited)]] = NOWHERE
+        return placed.take(new), placed.take(differs)
 
-    def withdraw(self, devices: Iterable[Device]) -> None:
-        """Take devices out again that were not registered yet; they are awaited, as they were at first."""
-        asked = list(devices)
-        slots = self.slots(np.array([device.key for device in asked], np.int32))
-        there = [device for device, slot in zip(asked, slots.tolist(), strict=True) if slot >= 0]
-        slots = slots[slots >= 0]
-        self._count(self.places[slots], -1)
-        self._put(slots, NOWHERE)
-        self.changes += bool(there)
-        self.expect(there)
+    def withdraw(self, placed: Placed) -> None:
+        """Take devices, each once, out again that were not registered yet; they are awaited, as they were at first."""
+        self._fit()
+        self._count(self.places[placed.slots], -1)
+        self._put(placed.slots, NOWHERE)
+        self.changes += bool(len(placed))
+        self.expect(placed)
 
-    def expect(self, devices: Iterable[Device]) -> None:
+    def expect(self, placed: Placed) -> None:
         """Await devices that are not registered yet: they are there once they are heard, or are registered."""
-        awaited = list({device.key: device for device in devices}.values())
-        if awaited:
-            slots = self._slots_for(awaited)
+        if len(placed):
+            self._fit()
             self._awaited = enlarged(self._awaited, len(self.places), (NOT_REGISTERED, 0))
-            self._awaited[slots] = self._placed(awaited)
+            self._awaited[placed.slots] = placed.where
 
     def welcome(self, keys: NDArray[np.int32]) -> None:
         """Register those that were awaited; ``keys``: whose readings have come."""
@@ -216,13 +188,7 @@ class Roster:
         """Note where a device stood before an instant (µs)."""
         slot = int(self.slots(np.array([device.key], np.int32))[0])
         if slot >= 0:
-            self.moved.note(slot, until, self._label(device))
-
-    def _slots_for(self, devices: list[Device]) -> NDArray[np.int32]:
-        """The slots of devices, with room for all of them."""
-        slots = self._numbering.number(devices)
-        self._fit()
-        return slots
+            self.moved.note(slot, until, -1 if _is_retired(device.attributes) else self._areas.get(device.area, -1))
 
     def _put(self, slots: Labels, places: NDArray[np.void]) -> None:
         if self._shared and len(slots):
@@ -233,28 +199,17 @@ class Roster:
         """Have a place for every number, also for those that another roster has given."""
         self.places = enlarged(self.places, self._numbering.room, (NOT_REGISTERED, 0))
 
-    def _placed(self, devices: Sequence[Device]) -> NDArray[np.void]:
-        """kernels.PLACE of each device."""
-        placed = np.empty(len(devices), kernels.PLACE)
-        placed["area"] = [self._label(device) for device in devices]
-        placed["group"] = [self._class(device) for device in devices]
-        return placed
-
-    def _label(self, device: Device) -> int:
-        retired = device.attributes.get("retired") is True
-        return -1 if retired else self._areas.get(device.area, -1)
-
-    def _class(self, device: Device) -> int:
-        measures = device.attributes.get("measures")
-        name = None if measures is None else frozenset(measures), stale_after(self.kind, device)
-        number = self._classes.setdefault(name, len(self._classes))
-        if number >= len(self._members):
-            more = np.zeros((number + 1 - len(self._members), len(self._areas)), np.int64)
-            self._members = np.concatenate((self._members, more))
-        return number
+    def _class(self, attributes: Mapping[str, Any]) -> int:
+        measures = attributes.get("measures")
+        name = None if measures is None else frozenset(measures), stale_after(self.kind, attributes)
+        return self._classes.setdefault(name, len(self._classes))
 
     def _count(self, places: NDArray[np.void], sign: int) -> None:
         there = places[places["area"] >= 0]
+        classes = 1 + int(there["group"].max(initial=-1))
+        if classes > len(self._members):
+            more = np.zeros((classes - len(self._members), len(self._areas)), np.int64)
+            self._members = np.concatenate((self._members, more))
         np.add.at(self._members, (there["group"], there["area"]), sign)
 
     def slots(self, keys: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -292,7 +247,11 @@ def _reach(measures: frozenset[str] | None, stale: int, needs: Needs) -> int:
     return NOT_EXPECTED if lacking else stale
 
 
-def stale_after(kind: Kind, device: Device) -> int:
-    """Silence, in µs, after which a device's last reading no longer counts."""
-    interval = float(device.attributes.get("reportingInterval", kind.reporting_interval))
+def _is_retired(attributes: Mapping[str, Any]) -> bool:
+    return attributes.get("retired") is True
+
+
+def stale_after(kind: Kind, attributes: Mapping[str, Any]) -> int:
+    """Silence, in µs, after which the last reading of a device with these attributes no longer counts."""
+    interval = float(attributes.get("reportingInterval", kind.reporting_interval))
     return int(max(SHORTEST_STALE, STALE_AFTER_INTERVALS * interval) * 1e6)

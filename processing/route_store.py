@@ -10,7 +10,7 @@ from devices.city import City
 from devices.contract import Stream
 from devices.kinds import kinds, streams
 from ingest.batch import Batch
-from ingest.registry import Device
+from ingest.registry import Device, Devices
 from processing.method import STALE_AFTER_INTERVALS, Indicator, kind_of, pane_of
 from processing.reading_rows import good, instant, read_rows
 from processing.roster import Roster, stale_after
@@ -33,7 +33,7 @@ def read_book(connection: psycopg.Connection, city: City, indicators: Sequence[I
         for batch in _read_since(connection, streams()[row.stream], since, window.at):
             book.take(batch)
     if book.speed is not None:
-        stale = {device.key: stale_after(kind, device) for device in devices}
+        stale = {device.key: stale_after(kind, device.attributes) for device in devices}
         usual = int(STALE_AFTER_INTERVALS * kind.reporting_interval * SECOND)
         seldom = [key for key, bound in stale.items() if bound > usual]
         reach = (book.speed.window + pane_of(book.speed)) * SECOND
@@ -63,7 +63,7 @@ def _register(connection: psycopg.Connection, roster: Roster, at: int, since: in
         if key in devices
     ]
     devices |= {device.key: device for device, until in stood if until > at}  # the earliest after it comes last
-    roster.update(devices.values())
+    roster.update(roster.place(Devices.of(devices.values())))
     for device, until in stood:
         if until <= at:
             roster.remember(device, until)

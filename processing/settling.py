@@ -12,14 +12,15 @@ touches are to be recomputed from the database.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
 
 from devices.kinds import streams
 from ingest.batch import Batch
-from ingest.registry import Device, RegistryPast
+from ingest.registry import Devices
+from ingest.registry_past import RegistryPast
 from processing.engine import Engine, Snapshot
 from processing.lateness import largest_lateness, late
-from processing.registrations import Registrations, rewind
+from processing.registrations import Registrations, rewind, split
+from processing.roster import Placements
 from processing.windows import MINUTE, Gate
 
 LATENESS = largest_lateness(streams().values())
@@ -48,25 +49,27 @@ class Settler:
         """Readings that wait for their minute."""
         return len(self._gate)
 
-    def follow(self, engine: Engine, devices: Sequence[Device], past: RegistryPast) -> None:
+    def follow(self, engine: Engine, devices: Devices, past: RegistryPast) -> None:
         """Begin with the devices of the engine of the present, which holds ``devices``, as they were at ``settled``;
         nothing may have been registered here yet. ``past``: as for ``rewind``."""
         self.engine.follow(engine)
         self._registrations = rewind(self.engine, devices, past, self.settled)
 
-    def register(self, new: Iterable[Device], changed: Iterable[Device] = ()) -> None:
+    def register(self, new: Placements, changed: Placements) -> None:
         """Take devices in that were registered or changed at their ``since``; they count from their minute on.
 
-        One that is told of only after its minute was settled reopens it, as a late reading does.
+        Both are as the engine places them, or the one that it follows. One that is told of only after its minute was
+        settled reopens it, as a late reading does.
         """
-        fresh, altered = list(new), list(changed)
-        ahead = [device for device in (*fresh, *altered) if device.since > self.settled]
-        self.engine.expect(device for device in fresh if device.since > self.settled)
-        self._registrations.put(ahead)
-        for told in self.engine.register(device for device in (*fresh, *altered) if device.since <= self.settled):
-            for device in told:
-                if device.since:
-                    self.reopen(device.since)
+        for told, is_new in ((new, True), (changed, False)):
+            known, ahead = split(told, self.settled)
+            if is_new:
+                self.engine.expect(ahead)
+            self._registrations.put(ahead)
+            for untimely in self.engine.update(known):
+                for placed in untimely.values():
+                    for since in placed.since[placed.since > 0].tolist():
+                        self.reopen(since)
 
     def restore(self, batch: Batch) -> None:
         """Take in what was stored before: what was observed up to ``settled`` is no news, and not late."""
@@ -95,8 +98,7 @@ class Settler:
 
     def settle(self, minute: int) -> Snapshot:
         """The final vital signs of ``minute``, which must be due."""
-        for devices in self._registrations.due(minute):
-            self.engine.register(devices)
+        self.engine.update(self._registrations.due(minute))
         for batch in self._gate.release(minute):
             self.engine.fold(batch)
         self.settled = minute

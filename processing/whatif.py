@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from devices.city import City
 from devices.kinds import kinds
 from ingest.device_store import load_devices
-from ingest.registry import Device
+from ingest.registry import Device, Devices, Places
 from processing.engine import Engine, Snapshot
 from processing.method import baselines_of, kind_of
 from processing.past import Past, full_minutes, newest_final, read_past
@@ -20,6 +20,7 @@ from processing.policy import SHIPPED, Policy, changed
 from processing.policy_store import Recorded, load_changes
 from processing.recompute import recompute
 from processing.rescoring import Choice, Lines, gathered, rescorable, rescored
+from processing.roster import Placements
 from processing.trackers import stream_windows
 from processing.usual import Usual
 
@@ -123,11 +124,15 @@ class _Part(Engine):
     """An engine to which only some devices exist."""
 
     def __init__(self, areas: Sequence[str], parents: Any, policy: Policy, keys: frozenset[int], usual: Usual) -> None:
-        self._keys = keys
+        self._keys = np.array(list(keys), np.int32)
         super().__init__(areas, parents, kinds(), policy.indicators, policy.domains, usual)
 
-    def register(self, devices: Iterable[Device]) -> tuple[list[Device], list[Device]]:
-        return super().register(device for device in devices if device.key in self._keys)
+    def place(
+        self, devices: Iterable[Device], places: Places | None = None, since: NDArray[np.int64] | None = None
+    ) -> Placements:
+        columns = Devices.of(devices)
+        mine = np.flatnonzero(np.isin(columns.keys, self._keys))
+        return super().place(columns, mine if places is None else np.intersect1d(mine, places), since)
 
 
 class _UsualOfAll(Usual):

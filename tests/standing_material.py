@@ -6,6 +6,7 @@ import numpy as np
 from processing_material import AREAS, NOW, PARENTS, device
 
 from devices.kinds import kinds
+from ingest.registry import Devices
 from processing.heard import Heard
 from processing.roster import Roster
 from processing.standing import Standing
@@ -16,7 +17,8 @@ def standing(
 ) -> Standing:
     """``area``: label of each slot; ``stale``: seconds; ``seen``: µs, of all slots or of each, ``at`` unless given."""
     roster = Roster(kinds()["garbage_hut"], {code: label for label, code in enumerate(AREAS)})
-    roster.update(device(1 + n, "garbage_hut", label, reportingInterval=stale / 3) for n, label in enumerate(area))
+    huts = (device(1 + n, "garbage_hut", label, reportingInterval=stale / 3) for n, label in enumerate(area))
+    roster.update(roster.place(Devices.of(huts)))
     heard = Heard(len(PARENTS))
     heard.grow(roster.capacity)
     slots = np.arange(len(area), dtype=np.int32)

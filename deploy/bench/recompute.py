@@ -144,7 +144,7 @@ def _differs_from_live(servers: World, first: int, last: int) -> tuple[int, int]
 
 def _settled_live(connection: psycopg.Connection, city: City, first: int, last: int) -> Iterator[Minute]:
     settler = Settler(new_engine(city, SHIPPED), first - MINUTE)
-    settler.register(load_devices(connection))
+    settler.register(settler.engine.place(load_devices(connection)), {})
     for minute in range(first, last + 1, MINUTE):
         for batch in minute_of_readings(DEVICES, minute):
             settler.admit(batch)

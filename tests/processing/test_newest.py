@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from processing_material import MINUTE, NOW, SECOND, batch, device, digest, engine, observed
 
+from ingest.registry import Devices
 from processing import kernels
 from processing.engine import Engine
 from processing.heard import Heard, Newest
@@ -160,7 +161,8 @@ def test_an_engine_that_was_asked_in_between_says_what_one_says_that_was_not(see
 def test_blocks_in_which_nobody_expires_are_not_looked_at_and_none_is_missed() -> None:
     count = 3 * int(kernels.BLOCK)
     roster = Roster(engine().rosters["parking_bay"].kind, {"990101001": 0})
-    roster.update(device(1 + n, "parking_bay", 3, reportingInterval=10 + n % 7) for n in range(count))
+    bays = (device(1 + n, "parking_bay", 3, reportingInterval=10 + n % 7) for n in range(count))
+    roster.update(roster.place(Devices.of(bays)))
     heard, rng = Heard(1), random.Random(1)
     heard.grow(roster.capacity)
     watch, newest = heard.watch(roster, ()), defaultdict(lambda: int(kernels.NEVER))

@@ -16,7 +16,7 @@ from devices.kinds import kinds
 from devices.replay import births, open_trace
 from devices.simulation.fleet import Birth, Fleet
 from devices.units import EPOCH
-from ingest.registry import Device
+from ingest.registry import Device, Devices
 from processing.engine import Engine
 from processing.indicators import INDICATORS
 from processing.restore import read_horizon
@@ -44,8 +44,7 @@ def restored(connection: psycopg.Connection, city: City, devices: list[Device]) 
     engine = Engine([area.code for area in city.areas], city.parents, kinds())
     engine.register(devices)
     for kind in kinds().values():
-        members = [device for device in devices if device.kind == kind.id]
-        for one in read_horizon(connection, kind, members, stream_windows(INDICATORS), NOW):
+        for one in read_horizon(connection, kind, Devices.of(devices), stream_windows(INDICATORS), NOW):
             engine.fold(one)
     return engine
 

@@ -1,12 +1,15 @@
 """Minutes know the registry as it was: one recomputed counts the devices that were there, where they stood then."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import psycopg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from processing_material import (
     AREAS,
     EAST,
@@ -25,11 +28,13 @@ from processing_material import (
 )
 
 from ingest.batch import Batch
-from ingest.registry import PAGE, Former, RegistryPast
+from ingest.registry import Device, Devices
+from ingest.registry_past import Former, Instants, RegistryPast
 from processing.engine import Engine, Snapshot
 from processing.moved import Moved
 from processing.recompute import recompute
 from processing.registrations import Registrations, rewind
+from processing.roster import NOT_REGISTERED, stale_after
 from processing.settling import Settler
 
 OLD = [device(key, "parking_bay", (FIRST, SECOND_STREET, THIRD)[key % 3]) for key in range(1, 7)]
@@ -77,7 +82,7 @@ def settled_live(batches: list[Batch], *, told_late: int = 0) -> tuple[list[Snap
     """What a pipeline settles that is told of registrations when they happen, ``told_late`` µs afterwards."""
     present = engine(OLD)
     live = Settler(engine(), NOW - MINUTE)
-    live.follow(present, OLD, RegistryPast({}, []))
+    live.follow(present, Devices.of(OLD), RegistryPast(Instants.of({}), []))
     news = sorted([(one.since + told_late, one) for one in (*NEW, *CHANGED)], key=lambda each: each[0])
     arrivals = sorted([(int(one.time.max()), one) for one in batches], key=lambda each: each[0])
     snapshots = []
@@ -150,47 +155,128 @@ def test_a_device_moved_within_the_window_takes_none_of_its_readings_along() -> 
     assert share[THIRD] == 0.0
 
 
+def rewound(made: Engine, devices: Sequence[Device], past: RegistryPast, at: int) -> Registrations:
+    return rewind(made, Devices.of(devices), past, at)
+
+
 def test_an_engine_put_back_awaits_who_was_not_registered() -> None:
     made = engine([*OLD, *NEW])
-    later = rewind(made, [*OLD, *NEW], RegistryPast({7: NOW + SECOND, 8: NOW - SECOND}, []), NOW)
+    later = rewound(made, [*OLD, *NEW], RegistryPast(Instants.of({7: NOW + SECOND, 8: NOW - SECOND}), []), NOW)
     assert made.evaluate(NOW).expected["parking_bay"][0] == 7
     made.fold(batch("parking_bay", [(7, observed(-30, status="free"))]))
     assert made.evaluate(NOW).expected["parking_bay"][0] == 8
-    assert [[one.key for one in some] for some in later.due(NOW + SECOND)] == [[7]]
+    assert later.due(NOW + SECOND)["parking_bay"].slots.tolist() == slots_of(made, [7])
     assert len(later) == 0
 
 
 def test_states_follow_one_another() -> None:
     now = device(1, "parking_bay", THIRD)
     past = RegistryPast(
-        {1: NOW - 50},
+        Instants.of({1: NOW - 50}),
         [Former(1, NOW - 30, AREAS[FIRST], {}), Former(1, NOW + 10, AREAS[EAST], {}), Former(9, NOW, AREAS[EAST], {})],
     )
     made = engine([now])
-    later = rewind(made, [now], past, NOW)
+    later = rewound(made, [now], past, NOW)
     place = made.rosters["parking_bay"].area
     assert place[0] == EAST
     slots, times = np.zeros(3, np.int32), np.array([NOW - 40, NOW - 30, NOW], np.int64)
     assert made.rosters["parking_bay"].areas(slots, times).tolist() == [FIRST, EAST, EAST]
-    assert [[one.area for one in some] for some in later.due(NOW + 10)] == [[AREAS[THIRD]]]
+    assert later.due(NOW + 10)["parking_bay"].where["area"].tolist() == [THIRD]
 
 
-def test_each_device_is_due_once_as_it_is_then_some_at_a_time_and_in_time() -> None:
-    count, later = 2 * PAGE + 500, Registrations()
-    later.put(replace(device(key, "parking_bay", FIRST), since=NOW + key % 7) for key in range(1, count))
-    later.put([replace(device(1, "parking_bay", THIRD), since=NOW + 3)])
-    later.put([replace(device(1, "parking_bay", EAST), since=NOW + 1), replace(device(2, "car_park"), since=NOW + 9)])
-    early = list(later.due(NOW + 1))
-    assert sorted(one.key for some in early for one in some) == [n for n in range(1, count) if n % 7 < 2]
-    assert {one.area for some in early for one in some if one.key == 1} == {AREAS[EAST]}
-    rest = [one for some in later.due(NOW + 8) for one in some]
+def slots_of(made: Engine, keys: Iterable[int]) -> list[int]:
+    return made.rosters["parking_bay"].slots(np.array(list(keys), np.int32)).tolist()
+
+
+def test_each_device_is_due_once_as_it_is_then_and_in_time() -> None:
+    made, count, later = engine(), 500, Registrations()
+
+    def put(*devices: Device) -> None:
+        later.put(made.place(devices))
+
+    put(*(replace(device(key, "parking_bay", FIRST), since=NOW + key % 7) for key in range(1, count)))
+    put(replace(device(1, "parking_bay", THIRD), since=NOW + 3))
+    put(replace(device(1, "parking_bay", EAST), since=NOW + 1), replace(device(900, "car_park"), since=NOW + 9))
+    early = later.due(NOW + 1)["parking_bay"]
+    assert sorted(early.slots.tolist()) == slots_of(made, [n for n in range(1, count) if n % 7 < 2])
+    assert early.where["area"][early.slots == slots_of(made, [1])].tolist() == [EAST]
+    rest = later.due(NOW + 8)["parking_bay"]
     assert len(later) == 1
-    assert sorted(one.key for one in rest) == [1] + [n for n in range(2, count) if n % 7 > 1]
-    assert {one.area for one in rest if one.key == 1} == {AREAS[THIRD]}
-    assert [one.since for one in rest] == sorted(one.since for one in rest)
-    assert list(later.due(NOW + 8)) == []
-    assert [one.kind for some in later.due(NOW + 9) for one in some] == ["car_park"]
-    assert all(len(some) <= PAGE for some in early)
+    assert sorted(rest.slots.tolist()) == slots_of(made, [1] + [n for n in range(2, count) if n % 7 > 1])
+    assert rest.where["area"][rest.slots == slots_of(made, [1])].tolist() == [THIRD]
+    assert later.due(NOW + 8) == {}
+    assert list(later.due(NOW + 9)) == ["car_park"]
+
+
+@dataclass(frozen=True)
+class History:
+    """A bay's states, and since when it is in each; the first from before what is known where that is 0."""
+
+    states: list[tuple[int, Device]]
+
+    def at(self, instant: int) -> Device | None:
+        return next((state for since, state in reversed(self.states) if since <= instant), None)
+
+    def awaited_at(self, instant: int) -> Device:
+        return self.at(instant) or self.states[0][1]
+
+    def label_at(self, instant: int) -> int:
+        return NOT_REGISTERED if (state := self.at(instant)) is None else label_of(state)
+
+
+def label_of(one: Device) -> int:
+    return -1 if one.attributes.get("retired") else AREAS.index(one.area)
+
+
+@st.composite
+def histories(draw: st.DrawFn, key: int) -> History:
+    seconds = draw(st.lists(st.integers(-9, 9), min_size=1, max_size=4, unique=True).map(sorted))
+    begun = [NOW + second * SECOND for second in seconds]
+    begun[0] = draw(st.sampled_from([0, begun[0]]))
+    said = st.sampled_from([{}, {"retired": True}, {"reportingInterval": 7}])
+    places = st.sampled_from([FIRST, SECOND_STREET, THIRD, EAST])
+    return History([(since, device(key, "parking_bay", draw(places), **draw(said))) for since in begun])
+
+
+def past_of(known: Sequence[History]) -> RegistryPast:
+    former = [
+        Former(state.key, until, state.area, state.attributes)
+        for history in known
+        for (_, state), (until, _) in pairwise(history.states)
+    ]
+    registered = {history.states[0][1].key: history.states[0][0] for history in known if history.states[0][0]}
+    return RegistryPast(Instants.of(registered), sorted(former, key=lambda one: one.until))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 9).flatmap(lambda n: st.tuples(*map(histories, range(1, n + 1)))), st.integers(-10, 10))
+def test_a_registry_put_back_and_led_on_is_at_every_instant_as_devices_say(known: Sequence[History], at: int) -> None:
+    made = engine(devices := [history.states[-1][1] for history in known])
+    later = rewound(made, devices, past_of(known), NOW + at * SECOND)
+    roster, slots = made.rosters["parking_bay"], np.arange(len(known), dtype=np.int32)
+    for second in range(at, 11):
+        instant = NOW + second * SECOND
+        made.update(later.due(instant))
+        labels = np.array([history.label_at(instant) for history in known])
+        there = np.flatnonzero(labels != NOT_REGISTERED)
+        assert roster.area[: len(known)].tolist() == labels.tolist()
+        stale = [stale_after(roster.kind, known[n].awaited_at(instant).attributes) for n in there.tolist()]
+        assert roster.stale[there].tolist() == stale
+        counted = np.bincount(labels[labels >= 0], minlength=len(AREAS))
+        assert roster.expected((), np.full(len(AREAS), -1, np.int32)).tolist() == counted.tolist()
+        for earlier in range(NOW - 10 * SECOND, instant + 1, SECOND):
+            stood = [label_of(known[n].awaited_at(earlier)) for n in there.tolist()]
+            assert roster.areas(slots[there], np.full(len(there), earlier)).tolist() == stood
+    assert len(later) == 0
+
+
+@given(st.tuples(*map(histories, range(1, 6))), st.integers(-10, 10))
+def test_who_is_awaited_stands_where_it_first_will_once_it_is_heard(known: Sequence[History], at: int) -> None:
+    made = engine(devices := [history.states[-1][1] for history in known])
+    rewound(made, devices, past_of(known), instant := NOW + at * SECOND)
+    roster = made.rosters["parking_bay"]
+    roster.welcome(np.arange(1, len(known) + 1, dtype=np.int32))
+    assert roster.area[: len(known)].tolist() == [label_of(history.awaited_at(instant)) for history in known]
 
 
 def test_where_devices_stood_equals_a_plain_search() -> None:
@@ -217,7 +303,7 @@ def test_rosters_of_two_times_number_devices_alike() -> None:
     behind = engine()
     behind.follow(present)
     present.register(OLD[2:])
-    behind.expect(OLD[2:4])
+    behind.expect(behind.place(OLD[2:4]))
     keys = np.arange(1, 7, dtype=np.int32)
     one, other = present.rosters["parking_bay"], behind.rosters["parking_bay"]
     assert one.slots(keys).tolist() == other.slots(keys).tolist() == list(range(6))

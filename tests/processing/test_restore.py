@@ -26,7 +26,7 @@ from processing_material import (
 from devices.kinds import kinds, streams
 from ingest.database import declared_columns
 from ingest.packing import pack
-from ingest.registry import Device
+from ingest.registry import Device, Devices
 from processing import restore
 from processing.engine import Engine
 from processing.indicators import INDICATORS
@@ -54,8 +54,7 @@ def restored(connection: psycopg.Connection, devices: list[Device], now: int = N
     made = engine(devices)
     windows = stream_windows(INDICATORS)
     for kind in kinds().values():
-        members = [d for d in devices if d.kind == kind.id]
-        batches = list(read_horizon(connection, kind, members, windows, now))
+        batches = list(read_horizon(connection, kind, Devices.of(devices), windows, now))
         random.Random(1).shuffle(batches)
         for one in batches:
             made.fold(one)
@@ -204,7 +203,9 @@ def test_last_words_scattered_over_months_are_all_found(
     rows = [(d.key, observed(-86_400 * (1 + d.key % 30), status="free")) for d in devices]
     earlier = [(d.key, observed(-86_400 * (2 + d.key % 30), status="occupied")) for d in devices[::50]]
     store(connection, "parking_bay", rows + earlier)
-    batches = list(read_horizon(connection, kinds()["parking_bay"], devices, stream_windows(INDICATORS), NOW))
+    batches = list(
+        read_horizon(connection, kinds()["parking_bay"], Devices.of(devices), stream_windows(INDICATORS), NOW)
+    )
     newest: dict[int, int] = {}
     for one in batches:
         for key, time in zip(one.device.tolist(), one.time.tolist(), strict=True):
@@ -223,7 +224,9 @@ def test_readings_of_devices_that_seldom_report_all_come_back(
         (d.key, observed(-86_400 * day - d.key, status="free")) for d in devices for day in range(1, 30, 1 + d.key % 9)
     ]
     store(connection, "parking_bay", rows)
-    batches = list(read_horizon(connection, kinds()["parking_bay"], devices, stream_windows(INDICATORS), NOW))
+    batches = list(
+        read_horizon(connection, kinds()["parking_bay"], Devices.of(devices), stream_windows(INDICATORS), NOW)
+    )
     came = {reading for one in batches for reading in zip(one.device.tolist(), one.time.tolist(), strict=True)}
     sent = {(key, NOW - (86_400 * day + key) * SECOND) for key in range(1, 401) for day in range(1, 30, 1 + key % 9)}
     counting = {(key, time) for key, time in sent if NOW - time <= 3 * 86_400 * SECOND * (1 + key % 9)}

@@ -27,7 +27,7 @@ from processing_material import (
 )
 
 from devices.kinds import kinds
-from ingest.registry import Device
+from ingest.registry import Device, Devices
 from processing.engine import Engine
 from processing.indicators import INDICATORS
 from processing.roster import Roster
@@ -77,7 +77,7 @@ def readings(seed: int, routes: dict[int, list[str]], until: float = 0, mute: fl
 
 def book(rows: dict[str, list[Reading]], window: Window, parts: int = 1, buses: Iterable[Device] = BUSES) -> RouteBook:
     roster = Roster(kinds()["bus"], {code: label for label, code in enumerate(AREAS)})
-    roster.update(buses)
+    roster.update(roster.place(Devices.of(buses)))
     made = RouteBook(roster, ROWS, window)
     for stream, members in rows.items():
         for part in range(parts):

@@ -15,7 +15,7 @@ from api.times import rfc3339
 from devices.city import City
 from devices.kinds import kinds
 from devices.units import EPOCH
-from ingest.registry import Device
+from ingest.registry import Device, Devices
 from processing.engine import Engine
 from processing.indicators import INDICATORS
 from processing.policy import SHIPPED, parse
@@ -87,7 +87,9 @@ def test_a_route_that_an_area_has_alone_has_its_values(
     engine = Engine([area.code for area in city.areas], city.parents, kinds())
     engine.register(fleet(codes))
     with psycopg.connect(heard, autocommit=True) as connection:
-        for one_batch in read_horizon(connection, kinds()["bus"], fleet(codes), stream_windows(INDICATORS), NOW):
+        for one_batch in read_horizon(
+            connection, kinds()["bus"], Devices.of(fleet(codes)), stream_windows(INDICATORS), NOW
+        ):
             engine.fold(one_batch)
     snapshot = engine.evaluate(NOW)
     for area, route in (("first", "71/支"), ("second", "71/支"), ("city", None), ("third", "20")):
