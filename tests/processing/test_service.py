@@ -261,30 +261,13 @@ def test_a_database_that_cannot_be_reached_costs_an_hour_of_memory_and_final_min
     writer.stop()
 
 
-def test_final_minutes_that_found_no_room_while_the_database_was_away_are_made_again(
-    database_url: str, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("processing.history.MINUTES_KEPT", 2)
-    parts = urlsplit(database_url)
-    assert parts.port is not None
-    cable = Cable("127.0.0.1", parts.port)
-    clock, published = Clock(NOW / 1e6 - 1000), Published()
-    store(connection, BAYS, FREE)
-    with running(service(database_url.replace(f":{parts.port}/", f":{cable.port}/"), clock, published)):
-        arrive(clock, published)
-        wait_until(lambda: len(history(connection)) == 1, "the first minute")
-        cable.cut()
-        for number in (1, 2, 3):
-            clock.set(NOW / 1e6 + 60 * number - 1.5)
-            wait_until(lambda: published.numbers()[-1] >= NOW // SECOND + 60 * number, "a minute")  # noqa: B023
-        cable.mend()
-        wait_until(lambda: {0.0, 60.0, 120.0} <= final(connection), "all minutes")
-    cable.close()
-
-
-def final(connection: psycopg.Connection) -> set[float]:
-    """Minutes with a final value, in seconds from NOW."""
-    return {at for at, _, state in history(connection) if state == "final"}
+def test_final_minutes_that_gave_way_are_made_again() -> None:
+    made, one = service("postgresql://127.0.0.1:1/nowhere", Clock()), replace(minute(0), state="final")
+    for number in range(MINUTES_KEPT + 3):
+        made._history.put(replace(one, at=one.at + number * MINUTE))
+    made._make_up()
+    made._make_up()
+    assert made._recomputer.waiting == 3
 
 
 def test_a_minute_that_is_written_twice_stays_as_it_was(database_url: str, connection: psycopg.Connection) -> None:
