@@ -36,6 +36,12 @@ def hear(socket: ClientConnection, kind: str) -> dict[str, Any]:
             return message
 
 
+def answer(socket: ClientConnection, message: str | bytes) -> str | bytes:
+    """What comes back; the server may end the connection while the message is still being sent."""
+    socket.send(message)
+    return socket.recv(timeout=PATIENCE)
+
+
 def test_a_client_follows_the_areas_it_subscribes_to(
     api: RunningApi, pipeline: Pipeline, codes: dict[str, str]
 ) -> None:
@@ -87,18 +93,15 @@ def test_a_message_that_means_nothing_is_answered_with_what_would(api: RunningAp
 
 def test_a_message_beyond_the_limit_ends_the_connection(api: RunningApi) -> None:
     with connected(api) as socket:
-        with pytest.raises(ConnectionClosed) as closed:  # the server may end it while this is still being sent
-            socket.send(" " * 70_000)
-            socket.recv(timeout=PATIENCE)
+        with pytest.raises(ConnectionClosed) as closed:
+            answer(socket, " " * 70_000)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1009
 
 
 def test_binary_messages_end_the_connection(api: RunningApi) -> None:
-    with connected(api) as socket:
-        with pytest.raises(ConnectionClosed):
-            socket.send(b"{}")
-            socket.recv(timeout=PATIENCE)
+    with connected(api) as socket, pytest.raises(ConnectionClosed):
+        answer(socket, b"{}")
 
 
 def test_a_foreign_origin_is_refused_before_it_is_accepted(api: RunningApi) -> None:
