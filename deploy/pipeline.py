@@ -102,6 +102,8 @@ class Pipeline:
 
     def run(self) -> int:
         """Work until ``stop``; returns the exit code. What comes while kernels are compiled waits in the broker."""
+        gc.freeze()  # what was imported stays
+        gc.set_threshold(100_000, 20, 100)  # decoded JSON has no cycles: looking for them costs a third of decoding
         started = time.monotonic()
         rehearse(self._city, self._stop.is_set)
         log.info("kernels are at hand after %.1f s", time.monotonic() - started)
@@ -113,7 +115,6 @@ class Pipeline:
             thread.start()
         self.processing.restored.wait(_PATIENCE)  # a database that is there is there soon; else the spool takes over
         gc.freeze()
-        gc.set_threshold(100_000, 20, 100)  # decoded JSON has no cycles: looking for them costs a third of decoding
         self.subscriber.start()
         self.pruner.start()
         while not self._stop.wait(_GIVE_BACK_EVERY):
