@@ -44,7 +44,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Spool:
-    """Append deliveries to the spool and make them durable; answer with ``spooled`` or ``spool_full``."""
+    """Append deliveries to the spool and make them durable; answer with ``spooled_ok`` or ``spool_refused``."""
 
     take: int
     deliveries: tuple[Delivery, ...]
