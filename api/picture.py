@@ -8,9 +8,9 @@ from typing import Any
 
 from api import vitals
 from api.problems import Problem, unavailable
-from api.routes.policy import known
 from api.services import Services
 from api.store import minutes
+from api.store.policies import known
 from api.times import rfc3339
 from processing.policy import read_tables
 from processing.why import Judged, Picture, Terms
@@ -78,7 +78,7 @@ def _read(text: str) -> Tables:
 
 
 async def _tables(services: Services, version: str) -> Tables:
-    row = await known(services, version)
+    row = await known(services.database, version)
     if row is None:
         detail = f"methodVersion is {version}, must be one whose policy is kept (GET /v1/policy/changes)"
         raise Problem(404, "unknown_policy", detail)

@@ -39,7 +39,8 @@ class Pulling:
 async def strongest(
     database_url: str, picture: Picture, chosen: Mapping[Indicator, float], codes: Sequence[str], at: int, most: int
 ) -> list[Pulling] | None:
-    """The devices of the areas ``codes`` that pull most at ``at`` (µs since 1970); None if that took too long.
+    """The devices of the areas ``codes`` that pull most at ``at`` (µs since 1970); None if that took too
+    long, or the database went away.
 
     ``chosen``: indicators, and the points of the index that one of their points brings.
     """

@@ -21,19 +21,19 @@ from api.problems import invalid_parameter, not_found
 from api.responses import problems
 from api.services import Provided, Services
 from api.store import policies
+from api.store.policies import IN_FORCE, known
 from api.times import from_micros, micros, rfc3339
-from processing.policy import SHIPPED, read_tables, table_differences, write
+from processing.policy import read_tables, table_differences
 
 router = APIRouter(tags=["policy"])
 
-IN_FORCE = "current"
 _RIGHT = "a version of GET /v1/policy/changes, or `current`"
 Version = Annotated[str, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$", examples=["1-5d41402a"])]
 
 
 @router.get("/policy", summary="The policy in force", responses=problems(503))
 async def current_policy(services: Provided) -> PolicyShape:
-    return _shape(await stored(services, IN_FORCE), services.city.timezone)
+    return _shape(await _stored(services, IN_FORCE), services.city.timezone)
 
 
 @router.get("/policy/changes", summary="Changes of policy, newest first", responses=problems(422, 503))
@@ -59,7 +59,7 @@ async def policy_difference(
 ) -> PolicyDifference:
     rows = []
     for name, version in (("from", old), ("to", new)):
-        row = await known(services, version)
+        row = await known(services.database, version)
         if row is None:
             raise invalid_parameter(name, version, f"must be {_RIGHT}")
         rows.append(row)
@@ -69,26 +69,14 @@ async def policy_difference(
 
 @router.get("/policy/{version}", summary="A policy, now or before", responses=problems(404, 503))
 async def one_policy(services: Provided, version: str) -> PolicyShape:
-    return _shape(await stored(services, version), services.city.timezone)
+    return _shape(await _stored(services, version), services.city.timezone)
 
 
-async def stored(services: Services, version: str) -> dict[str, Any]:
+async def _stored(services: Services, version: str) -> dict[str, Any]:
     """A policy (version, text, at) by its version; raises a 404 problem."""
-    row = await known(services, version)
+    row = await known(services.database, version)
     if row is None:
         raise not_found("policy", version, _RIGHT)
-    return row
-
-
-async def known(services: Services, version: str) -> dict[str, Any] | None:
-    """A policy (version, text, at) by its version, None if nobody has ever used it here."""
-    if "\x00" in version:
-        return None
-    row = await (
-        policies.newest(services.database) if version == IN_FORCE else policies.one(services.database, version)
-    )
-    if row is None and version in (IN_FORCE, SHIPPED.version):  # no pipeline has run yet
-        return {"version": SHIPPED.version, "text": write(SHIPPED), "at": None}
     return row
 
 

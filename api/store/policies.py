@@ -1,8 +1,14 @@
 """The policies that vital signs were made with, and when each came into force."""
 
+from typing import Any
+
 from psycopg.rows import DictRow
 
 from api.database import Database
+from processing.policy import SHIPPED, write
+
+IN_FORCE = "current"
+"""stands for the version in force"""
 
 _NEWEST = (
     "SELECT p.version, p.text, c.at FROM policy_changes c JOIN policies p USING (version) ORDER BY c.at DESC LIMIT 1"
@@ -19,14 +25,15 @@ SELECT c.at, c.version, p.text, b.version AS before, b.text AS text_before
 """
 
 
-async def newest(database: Database) -> DictRow | None:
-    """The policy of the last change: version, text, at."""
-    return await database.row(_NEWEST)
-
-
-async def one(database: Database, version: str) -> DictRow | None:
-    """A policy: version, text, and when it last came into force (at; None for one that was only tried)."""
-    return await database.row(_ONE, [version])
+async def known(database: Database, version: str) -> dict[str, Any] | None:
+    """A policy by its version, or the one IN_FORCE: version, text, and when it last came into force (at; None for one
+    that was only tried). None if nobody has ever used it here."""
+    if "\x00" in version:
+        return None
+    row = await (database.row(_NEWEST) if version == IN_FORCE else database.row(_ONE, [version]))
+    if row is None and version in (IN_FORCE, SHIPPED.version):  # no pipeline has run yet
+        return {"version": SHIPPED.version, "text": write(SHIPPED), "at": None}
+    return row
 
 
 async def changes(database: Database, before: object, limit: int) -> list[DictRow]:
