@@ -1,5 +1,6 @@
 """History comes in with its own times; its vital signs are rebuilt, and a late hour of it raises revisions."""
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,6 +36,15 @@ rule = "constant"
 code = "990101001"
 """
 SPAN = Wanted("2016-11-04T08:00:00+08:00", "2016-11-04T10:00:00+08:00")
+
+
+@pytest.fixture(autouse=True)
+def priority(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A recomputation steps back behind everything else; all tests that follow in this process would as well."""
+    before = os.nice(0)
+    monkeypatch.setattr("deploy.recompute.os.nice", lambda _: before)
+    yield
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 @pytest.fixture
