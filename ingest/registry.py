@@ -158,8 +158,8 @@ class Devices(Sequence[Device]):
         if isinstance(place, slice):
             return [self[i] for i in range(*place.indices(len(self)))]
         device_id = self._ids[place]  # raises IndexError
-        lon, lat = (self._lon[place], self._lat[place]) if place < len(self._lon) else (math.nan, math.nan)
-        named = self._name[place] if place < len(self._name) else 0
+        lon, lat = _at(self._lon, place, math.nan), _at(self._lat, place, math.nan)
+        named = _at(self._name, place, 0)
         return Device(
             self._keys[place],
             device_id,
@@ -169,7 +169,7 @@ class Devices(Sequence[Device]):
             None if lat != lat else lat,
             self._names[named - 1] if named else None,
             self._distinct[self._attributes[place]],
-            self._since[place] if place < len(self._since) else 0,
+            _at(self._since, place, 0),
         )
 
     def rows(self) -> Iterator[Row]:
@@ -260,7 +260,7 @@ class Devices(Sequence[Device]):
         _put(self._lon, place, math.nan if device.lon is None else device.lon, math.nan)
         _put(self._lat, place, math.nan if device.lat is None else device.lat, math.nan)
         _put(self._since, place, device.since, 0)
-        known = self._name[place] if place < len(self._name) else 0
+        known = _at(self._name, place, 0)
         if device.name is None:
             _put(self._name, place, 0, 0)
         elif not known or self._names[known - 1] != device.name:
@@ -295,6 +295,10 @@ def _fill(values: "array[Any]", first: int, more: Sequence[float | None], nothin
     if count:
         values.extend(array(values.typecode, [nothing]) * (first - len(values)))
         values.extend(nothing if value is None else value for value in more[:count])
+
+
+def _at(values: "array[Any]", place: int, nothing: float) -> Any:
+    return values[place] if place < len(values) else nothing
 
 
 def _put(values: "array[Any]", place: int, value: float, nothing: float) -> None:

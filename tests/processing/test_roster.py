@@ -32,6 +32,13 @@ def test_a_device_keeps_its_slot_when_it_changes() -> None:
     assert huts.equipped(EVERYTHING)[:2].tolist() == [EAST, THIRD]
 
 
+def test_of_a_device_that_is_told_twice_at_once_the_last_counts() -> None:
+    huts = roster(device(7, "garbage_hut"), device(3, "garbage_hut", THIRD), device(7, "garbage_hut", EAST))
+    assert list(huts.ids) == ["garbage_hut-7", "garbage_hut-3"]
+    assert huts.area[:2].tolist() == [EAST, THIRD]
+    assert huts.expected((), np.full(len(AREAS), -1, np.int32))[[FIRST, EAST, THIRD]].tolist() == [0, 1, 1]
+
+
 def test_slots_survive_growth() -> None:
     huts = roster()
     for first in range(1, 1000, 100):
