@@ -12,7 +12,7 @@ from psycopg import sql
 
 from devices.kinds import kinds, streams
 from devices.units import EPOCH
-from ingest.database import connect
+from ingest.database import connect, in_one_line
 from ingest.registry import Device
 from processing.method import Indicator, kind_of
 from processing.pull import PULLED, Pull, pulls
@@ -76,7 +76,7 @@ def _strongest(
     except psycopg.errors.QueryCanceled:
         return None
     except psycopg.Error as error:
-        log.warning("the devices behind a score were not found: %s", (str(error).splitlines() or ["?"])[0])
+        log.warning("the devices behind a score were not found: %s", in_one_line(error))
         return None
     return sorted(found, key=lambda one: -one.points)[:most]
 

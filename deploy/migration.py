@@ -6,7 +6,7 @@ import psycopg
 
 from deploy.errors import DeployError
 from deploy.settings import Settings
-from ingest.database import SchemaError, migrate
+from ingest.database import SchemaError, in_one_line, migrate
 
 
 def run_migration(settings: Settings) -> int:
@@ -18,8 +18,7 @@ def run_migration(settings: Settings) -> int:
     except SchemaError as error:
         raise DeployError(str(error)) from error
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise DeployError(f"cannot migrate {without_password(settings.database)}: {reason[0]}") from error
+        raise DeployError(f"cannot migrate {without_password(settings.database)}: {in_one_line(error)}") from error
     return 0
 
 
@@ -34,9 +33,8 @@ def ensure_extension(url: str) -> None:
             f"no database at {without_password(url)}: {reason}; start it or correct CITYVITALS_DATABASE_URL"
         ) from error
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[0]
         raise DeployError(
-            f"TimescaleDB is not available in {without_password(url)}: {reason}; "
+            f"TimescaleDB is not available in {without_password(url)}: {in_one_line(error)}; "
             "have its administrator run CREATE EXTENSION timescaledb there"
         ) from error
 

@@ -18,7 +18,7 @@ from deploy.migration import without_password
 from deploy.settings import Settings
 from devices.city import City, load_city
 from devices.units import format_instant, parse_instant
-from ingest.database import connect
+from ingest.database import connect, in_one_line
 from processing.documents import iso
 from processing.policy import SHIPPED, Policy, PolicyError, parse
 from processing.policy_store import keep_policy, load_changes
@@ -63,10 +63,9 @@ def run_recompute(wanted: Wanted, settings: Settings, stop: threading.Event) -> 
                 keep_policy(connection, policy, first)
         return _rebuild(settings.database, city, spans, checkpoint, stop, dry_run=wanted.dry_run)
     except psycopg.Error as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DeployError(
-            f"the database at {without_password(settings.database)} failed: {reason}; run the same command again, "
-            "it goes on where it was"
+            f"the database at {without_password(settings.database)} failed: {in_one_line(error)}; "
+            "run the same command again, it goes on where it was"
         ) from error
 
 

@@ -15,7 +15,7 @@ from deploy.sensitivity_report import document, markdown, picture, tables
 from deploy.settings import Settings
 from devices.city import City, load_city
 from devices.units import parse_instant
-from ingest.database import connect
+from ingest.database import connect, in_one_line
 from processing.documents import iso
 from processing.past import Past, full_minutes, newest_final, read_past
 from processing.policy import SHIPPED, Policy, PolicyError, parse
@@ -108,8 +108,7 @@ def _read(url: str, city: City, first: int | None, last: int | None) -> Past:
             districts = [area.code for area in city.areas if area.level == "district"]
             return read_past(connection, city, districts, instants)
     except psycopg.Error as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DeployError(f"cannot read {without_password(url)}: {reason}") from error
+        raise DeployError(f"cannot read {without_password(url)}: {in_one_line(error)}") from error
 
 
 def _policy(file: Path | None) -> Policy:

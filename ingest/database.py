@@ -42,6 +42,11 @@ def connect(url: str, *, application: str = "cityvitals") -> PatientConnection:
     return connection
 
 
+def in_one_line(error: Exception) -> str:
+    """The first line of what an error says; its kind where it says nothing, as libpq's do now and then."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def migrate(url: str, declared: Iterable[Stream] | None = None) -> list[str]:
     """Apply what is missing and return its names, oldest first. Safe to run at every start and from two places at once.
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import psycopg
 
-from ingest.database import connect
+from ingest.database import connect, in_one_line
 from ingest.patience import PATIENCE, is_at_work, shut_down
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class DatabaseLink:
     def _failed(self, error: psycopg.Error) -> None:
         self.errors += 1
         if not self.away:
-            log.error("the database is away: %s", str(error).splitlines()[0] if str(error) else repr(error))
+            log.error("the database is away: %s", in_one_line(error))
         self.away = True
         self._drop()
 

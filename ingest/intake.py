@@ -12,6 +12,7 @@ import psycopg
 from devices.contract import Flaw
 from devices.topics import Address, Topics, device_flaw
 from ingest.batch import Batch, Decoded, Delivery, Rejection
+from ingest.database import in_one_line
 from ingest.database_link import DatabaseLink
 from ingest.decoder import Decoder
 from ingest.frontier import Frontier
@@ -222,7 +223,7 @@ class Intake:
     def _refusal(self, delivery: Delivery, error: psycopg.Error) -> Rejection:
         """The rejection of the one message that the database does not take."""
         address = self._decoder.address(delivery.topic)
-        flaw = Flaw("schema", f"the database refused the message: {str(error).splitlines()[0]}")
+        flaw = Flaw("schema", f"the database refused the message: {in_one_line(error)}")
         return refuse(delivery, address if isinstance(address, Address) else None, flaw)
 
     def _decode(self, deliveries: Sequence[Delivery], decoded: Decoded | None = None) -> Decoded:

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from devices.contract import Kind
 from devices.units import format_instant
-from ingest.database import connect
+from ingest.database import connect, in_one_line
 from ingest.retention import DAY, Retention
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class Pruner:
             except psycopg.Error as error:
                 self.failures += 1
                 pause = RETRY_AFTER
-                log.warning("retention is tried again later: %s", (str(error).splitlines() or [repr(error)])[0])
+                log.warning("retention is tried again later: %s", in_one_line(error))
 
 
 def _slowest_intervals(connection: psycopg.Connection) -> dict[str, float]:

@@ -14,7 +14,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from ingest.database import connect
+from ingest.database import connect, in_one_line
 from processing.baseline_store import prepare
 from processing.forecast_store import (
     DAY,
@@ -79,7 +79,7 @@ class Forecaster:
                     while not self._stop.wait(_LOOK_EVERY):
                         self.renew(connection)
             except psycopg.Error as error:
-                log.warning("forecasts wait for the database: %s", str(error).splitlines()[0])
+                log.warning("forecasts wait for the database: %s", in_one_line(error))
                 self._stop.wait(_LOOK_EVERY)
 
     def renew(self, connection: psycopg.Connection) -> bool:

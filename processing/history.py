@@ -6,7 +6,7 @@ from collections import deque
 
 import psycopg
 
-from ingest.database import connect
+from ingest.database import connect, in_one_line
 from processing.minutes import Minute
 from processing.rollup_store import make_rollups
 from processing.store import write_history
@@ -94,7 +94,7 @@ class HistoryWriter:
             if minute.state == "final":
                 make_rollups(self._connection, minute.areas, minute.zone, minute.at, minute.at, minute.at)
         except psycopg.Error as error:
-            log.warning("history waits for the database: %s", str(error).splitlines()[0])
+            log.warning("history waits for the database: %s", in_one_line(error))
             if self._connection is not None:
                 self._connection.close()
             self._connection = None

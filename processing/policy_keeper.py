@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from ingest.database import connect
+from ingest.database import connect, in_one_line
 from processing.policy import LARGEST_FILE, SHIPPED, Policy, PolicyError, parse
 from processing.policy_store import record_change
 
@@ -117,7 +117,7 @@ class PolicyKeeper:
                     record_change(connection, policy, at)
                     self._changes.popleft()
         except psycopg.Error as error:
-            log.warning("the record of policies waits for the database: %s", (str(error).splitlines() or ["?"])[0])
+            log.warning("the record of policies waits for the database: %s", in_one_line(error))
             self._retry_at = time.monotonic() + _RETRY_AFTER
 
 

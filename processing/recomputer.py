@@ -12,7 +12,7 @@ from functools import partial
 
 import psycopg
 
-from ingest.database import connect
+from ingest.database import connect, in_one_line
 from ingest.reopened_store import drop_notes
 from processing.documents import Documents
 from processing.engine import Engine, Snapshot
@@ -106,7 +106,7 @@ class Recomputer:
                 if span is not None and self._may_begin():
                     self._recompute(*span)
             except psycopg.Error as error:
-                log.warning("recomputing waits for the database: %s", (str(error).splitlines() or [repr(error)])[0])
+                log.warning("recomputing waits for the database: %s", in_one_line(error))
                 if span is not None:
                     self.request(*span)
                 with self._changed:

@@ -17,6 +17,7 @@ import psycopg
 from devices.city import City
 from devices.kinds import kinds
 from devices.topics import Topics
+from ingest.database import in_one_line
 from ingest.intake import Committed
 from ingest.retention import Retention
 from processing.alarms import AlarmBook
@@ -149,7 +150,7 @@ class ProcessingService:
             try:
                 log.info("restored %d readings", self.restore())
             except psycopg.OperationalError as error:
-                log.warning("waiting for the database: %s", str(error).splitlines()[0])
+                log.warning("waiting for the database: %s", in_one_line(error))
                 self._stop.wait(_RETRY_AFTER)
         self._make_up()
         return next_tick(self._restored_to // TICK * TICK, self._now())

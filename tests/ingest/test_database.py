@@ -9,7 +9,7 @@ import pytest
 from devices.contract import Stream, Telemetry
 from devices.kinds import streams
 from devices.units import Instant, Label, Point, Ratio
-from ingest.database import SchemaError, connect, declared_columns, migrate
+from ingest.database import SchemaError, connect, declared_columns, in_one_line, migrate
 
 
 class First(Telemetry):
@@ -156,3 +156,8 @@ def test_two_first_starts_at_once_share_the_work(empty_database_url: str) -> Non
 def test_a_commit_waits_for_the_disk_and_times_are_in_utc(connection: psycopg.Connection) -> None:
     assert connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
     assert connection.execute("SHOW timezone").fetchone() == ("UTC",)
+
+
+def test_an_error_is_told_in_one_line_also_where_it_says_nothing() -> None:
+    assert in_one_line(psycopg.OperationalError("gone\nHINT: wait")) == "gone"
+    assert in_one_line(psycopg.OperationalError()) == "OperationalError"
