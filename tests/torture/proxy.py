@@ -87,6 +87,8 @@ class Proxy:
     def close(self) -> None:
         self.heal()
         self._refusing = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone leaves the thread that waits for connections
         self._listener.close()
         for pair in [*self._pairs, *self._graves]:
             _abort(pair.near)
