@@ -99,12 +99,11 @@ class DatabaseLink:
         while not self._closed.wait(0.5):
             with self._guard:
                 since, connection = self._busy_since, self._connection
-            if since is None or connection is None:
-                continue
+                if since is None or connection is None or connection.closed:
+                    continue
+                pid = connection.info.backend_pid  # asked for here, where nobody closes the connection meanwhile
             taken = time.monotonic() - since
-            if taken < self._patience or (
-                taken < MOST_PATIENCE and is_at_work(self._url, connection.info.backend_pid, self._patience)
-            ):
+            if taken < self._patience or (taken < MOST_PATIENCE and is_at_work(self._url, pid, self._patience)):
                 continue
             with self._guard:
                 if self._busy_since != since:
