@@ -4,14 +4,16 @@ paho reads every packet with a ``select`` and one ``recv`` per header byte, buil
 every ack with a system call of its own. Here up to 64 KiB are read at once and PUBLISH packets are taken apart in
 place; every other packet goes to paho's own handlers, and so do connecting, keeping alive, reconnecting and sending.
 These names are private in paho 2.2: ``_packet_read``, ``_packet_handle``, ``_packet_queue``, ``_packet_write``,
-``_in_packet``, ``_check_keepalive``, ``_ping_t``, ``_last_bytes_received``, ``_msgtime_mutex``.
+``_in_packet``, ``_check_keepalive``, ``_ping_t``, ``_last_bytes_received``, ``_msgtime_mutex``, ``_out_messages``,
+``_out_message_mutex``, ``_do_on_publish``.
 """
 
 import contextlib
 import logging
 import socket
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -19,12 +21,14 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.exception import MalformedPacket
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 log = logging.getLogger(__name__)
 
 READ_BYTES = 65_536
 _PUBLISH, _PUBACK = 3, 0x40
 _PUBLISH_RETAINED, _NO_PROPERTIES = b"\x31", b"\x00"
+_TAKEN, _NOTHING_SAID = ReasonCode(PacketTypes.PUBACK), Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]  # paho
 _LARGEST_LENGTH_BYTES = 4
 
 Receive = Callable[[bytes, bytes, int, int, bool, bool, Properties | None], None]
@@ -42,6 +46,9 @@ class BrokerClient(mqtt.Client):
         """the beginning of a packet, in the pieces it came in"""
         self._missing = 0
         """bytes without which that packet is not worth another look"""
+        self._gathering: int | None = None
+        """the thread whose packets wait in ``_gathered``, to leave together"""
+        self._gathered: list[bytes] = []
 
     def reconnect(self) -> MQTTErrorCode:
         """Connect anew; half a packet of the last connection is forgotten with it."""
@@ -54,6 +61,28 @@ class BrokerClient(mqtt.Client):
             acks = b"".join([b"\x40\x02" + packet_id.to_bytes(2, "big") for packet_id in packet_ids])
             self._packet_queue(_PUBACK, acks, packet_ids[-1], 0)
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What the calling thread publishes at QoS 1 meanwhile leaves with one packet queue entry and one write.
+
+        Each entry wakes the network thread, which then contends with the one that goes on publishing. One thread at a
+        time."""
+        self._gathering = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._gathering, packets, self._gathered = None, self._gathered, []
+            if packets:
+                self._packet_queue(mqtt.PUBLISH, memoryview(b"".join(packets)), 0, 1)
+
+    def _packet_queue(
+        self, command: int, packet: Any, mid: int, qos: int, info: mqtt.MQTTMessageInfo | None = None
+    ) -> MQTTErrorCode:
+        if qos == 1 and self._gathering == threading.get_ident():
+            self._gathered.append(packet)
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        return super()._packet_queue(command, packet, mid, qos, info)
+
     def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """Send messages (topic, payload) at QoS 0, to be retained, with one packet queue entry for all."""
         packets: list[bytes] = []
@@ -63,7 +92,7 @@ class BrokerClient(mqtt.Client):
             packets += (_PUBLISH_RETAINED, length, len(name).to_bytes(2, "big"), name, _NO_PROPERTIES, payload)
         if packets:
             whole = memoryview(b"".join(packets))  # what a write leaves over is then cut off without a copy
-            self._packet_queue(_PUBLISH_RETAINED[0], whole, 0, 0, mqtt.MQTTMessageInfo(0))  # type: ignore[arg-type] # a view is sent like bytes
+            self._packet_queue(_PUBLISH_RETAINED[0], whole, 0, 0, mqtt.MQTTMessageInfo(0))
 
     def breathe(self) -> bool:
         """For ``receive`` while it has no room: send what is queued, and let the broker hear that the client is there.
@@ -117,7 +146,8 @@ class BrokerClient(mqtt.Client):
             if header >> 4 == _PUBLISH:
                 self._deliver(header, data, start, end)
             else:
-                result = self._leave_to_paho(header, data[start:end])
+                known = header == _PUBACK and length > 1
+                result = self._confirmed(data, start) if known else self._leave_to_paho(header, data[start:end])
                 if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
                     return result
             position = end
@@ -145,6 +175,15 @@ class BrokerClient(mqtt.Client):
         except Exception:
             # An exception here would end the network thread; what was not queued comes again with the next connection.
             log.exception("a message on %s could not be taken", topic)
+
+    def _confirmed(self, data: bytes, start: int) -> MQTTErrorCode:
+        """The broker has a message of ours; paho would make five objects to say so. What else its PUBACK says, such as
+        that nobody listens, paho passes on to nobody here."""
+        packet_id = int.from_bytes(data[start : start + 2], "big")
+        with self._out_message_mutex:
+            if packet_id in self._out_messages:
+                return self._do_on_publish(packet_id, _TAKEN, _NOTHING_SAID)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _leave_to_paho(self, header: int, body: bytes) -> MQTTErrorCode:
         self._in_packet = {

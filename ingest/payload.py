@@ -19,7 +19,6 @@ MAX_BRACKETS = 100_000
 ALONE = -1
 """the position of a value that came without a pack around it"""
 
-_WILD = re.compile(rb"NaN|Infinity")
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},]')
 
 
@@ -57,7 +56,7 @@ def _with_wild_numbers(payload: bytes, error: str) -> Any:
 
     Many encoders write NaN by default. Read like this, it costs the reading it is in and not its whole pack.
     """
-    if not (_WILD.search(payload) or "infinity" in error):
+    if not (b"NaN" in payload or b"Infinity" in payload or "infinity" in error):
         return None
     try:
         value = json.loads(payload.decode())

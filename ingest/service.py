@@ -220,5 +220,8 @@ class IngestService:
     def _send_answers(self, *, busy: bool) -> None:
         if not self._subscriber.epoch:
             return  # they wait until the broker is back
-        for topic, payload, correlation in self._answers.due(time.monotonic(), busy=busy):
-            self._subscriber.publish(topic, payload, qos=1, correlation=correlation)
+        answers = self._answers.due(time.monotonic(), busy=busy)
+        if answers:
+            with self._subscriber.together():
+                for topic, payload, correlation in answers:
+                    self._subscriber.publish(topic, payload, qos=1, correlation=correlation)

@@ -169,6 +169,10 @@ class Subscriber:
             properties.CorrelationData = correlation
         self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
 
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        """What the calling thread publishes meanwhile at QoS 1 leaves with one write; one thread at a time."""
+        return self._client.together()
+
     def publish_retained(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """Send messages (topic, payload) at QoS 0, to be retained, without waiting; dropped while the connection is
         away."""

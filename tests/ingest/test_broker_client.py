@@ -149,3 +149,24 @@ def test_retained_messages_go_out_whole_and_in_order_however_little_the_network_
 def test_nothing_to_publish_sends_nothing(wire: Wire) -> None:
     wire.client.publish_all([])
     assert not wire.client.want_write()
+
+
+def test_what_is_published_together_leaves_in_one_piece_and_is_kept_until_the_broker_has_it(wire: Wire) -> None:
+    with wire.client.together():
+        ids = [wire.client.publish("err", b"%d" % number, qos=1).mid for number in range(3)]
+        with pytest.raises(BlockingIOError):
+            wire.far.recv(1000, socket.MSG_DONTWAIT)
+    messages = [(b"err", b"%d" % number, mid, 1, False, False, None) for number, mid in enumerate(ids)]
+    assert wire.far.recv(1000) == b"".join(map(packet, messages))
+    assert [*wire.client._out_messages] == ids
+
+
+@pytest.mark.parametrize("said", [b"", b"\x10", b"\x10\x00"], ids=["", "nobody listens", "without properties"])
+def test_a_message_that_the_broker_has_is_no_longer_kept(wire: Wire, said: bytes) -> None:
+    first, second = (wire.client.publish("err", b"", qos=1) for _ in range(2))
+    ack = bytes([0x40, 2 + len(said)]) + first.mid.to_bytes(2, "big") + said
+    for cut in range(1, len(ack)):
+        assert wire.write(ack[:cut]) == wire.write(ack[cut:]) == MQTTErrorCode.MQTT_ERR_AGAIN
+        assert [*wire.client._out_messages] == [second.mid]
+    assert first.is_published()
+    assert not second.is_published()
