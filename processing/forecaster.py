@@ -81,6 +81,9 @@ class Forecaster:
             except psycopg.Error as error:
                 log.warning("forecasts wait for the database: %s", in_one_line(error))
                 self._stop.wait(_LOOK_EVERY)
+            except Exception:  # a series that the model fails at must not end the pipeline
+                log.exception("forecasts are made again later")
+                self._stop.wait(_LOOK_EVERY)
 
     def renew(self, connection: psycopg.Connection) -> bool:
         """Forecast from the newest hour, if that was not done; whether it was now. Raises psycopg's errors."""

@@ -1,5 +1,6 @@
 """Forecasts are made once an hour from the rolled-up hours, kept, and scored when the hour has come."""
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -99,6 +100,26 @@ def test_models_of_a_day_serve_at_every_hour_of_it(
     if not fitted:
         expected = predict(fit(before[:, FIRST], 24, 6), hours[:, FIRST]).point[0]
         assert expected in [step.point[FIRST] for step in steps]
+
+
+def test_a_failure_that_nobody_foresaw_is_logged_and_forecasts_go_on(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(forecaster, "_LOOK_EVERY", 0.01)
+    made, again = make(database_url), threading.Event()
+    outcomes = iter([np.linalg.LinAlgError("singular")])
+
+    def renew(_connection: psycopg.Connection) -> bool:
+        for error in outcomes:
+            raise error
+        again.set()
+        return True
+
+    monkeypatch.setattr(made, "renew", renew)
+    made.start()
+    assert again.wait(60)
+    made.stop()
+    assert "singular" in caplog.text
 
 
 def test_what_came_is_compared_with_every_forecast_of_it() -> None:
