@@ -126,9 +126,9 @@ def test_a_killed_pipeline_is_started_again_and_a_second_up_on_the_same_data_is_
         assert refused.stdout == ""
         os.kill(running.children["pipeline"], signal.SIGKILL)
         assert running.process.stderr is not None
-        news = (running.process.stderr.readline(), running.process.stderr.readline())
-        assert news[0].startswith("cityvitals: pipeline ended (signal SIGKILL")
-        assert news[1] == "cityvitals: pipeline restarted\n"
+        news = (line for line in running.process.stderr if "pipeline" in line)  # not: that the start took long
+        assert next(news).startswith("cityvitals: pipeline ended (signal SIGKILL")
+        assert next(news) == "cityvitals: pipeline restarted\n"
 
 
 @pytest.mark.parametrize(
