@@ -135,9 +135,15 @@ class Pipeline:
         try:
             work()
         except BaseException as error:
-            self._failure = error
+            self.fail(error)
         finally:
             self._stop.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Have ``run`` end with exit code 1, unless it is ending already."""
+        if not self._stop.is_set():
+            self._failure = error
+        self._stop.set()
 
 
 def run_pipeline(settings: Settings) -> int:
@@ -145,6 +151,8 @@ def run_pipeline(settings: Settings) -> int:
     share_one_heap()
     keep_large_apart()
     pipeline = Pipeline(settings)
+    # History, say, would otherwise stop without a word; as it is, the supervisor starts all of it again.
+    threading.excepthook = lambda died: pipeline.fail(died.exc_value or died.exc_type())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: pipeline.stop())
     return pipeline.run()
