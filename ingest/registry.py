@@ -7,7 +7,6 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any, overload
 
@@ -16,6 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from ingest.names import Names, Texts
+from ingest.rare import Rare
 from ingest.watermark import Asked, read_asked
 
 Row = tuple[int, str, str, str, float | None, float | None, str | None, Mapping[str, Any], int]
@@ -126,13 +126,9 @@ class Devices(Sequence[Device]):
         self._ids = Texts() if ids is None else ids
         self._add_id = self._ids.append if ids is None else ids.add_new
         self._keys, self._kinds, self._areas, self._attributes = array("i"), array("H"), array("i"), array("i")
-        self._name = array("i")
-        """place in the names + 1, as far as the last device that has one"""
-        self._names = Texts()
-        self._lon, self._lat = array("d"), array("d")
-        """as far as the last device that has a place"""
-        self._since = array("q")
-        """as far as the last device of which it is said"""
+        self._name, self._names = Rare("i", 0), Texts()
+        """place in the names + 1"""
+        self._lon, self._lat, self._since = Rare("d", math.nan), Rare("d", math.nan), Rare("q", 0)
         self._kind_of, self._area_of = _Numbers(), _Numbers()
         self._distinct: list[Mapping[str, Any]] = [{}]
         self._known: dict[str, int] = {}
@@ -158,8 +154,7 @@ class Devices(Sequence[Device]):
         if isinstance(place, slice):
             return [self[i] for i in range(*place.indices(len(self)))]
         device_id = self._ids[place]  # raises IndexError
-        lon, lat = _at(self._lon, place, math.nan), _at(self._lat, place, math.nan)
-        named = _at(self._name, place, 0)
+        lon, lat, named = self._lon[place], self._lat[place], self._name[place]
         return Device(
             self._keys[place],
             device_id,
@@ -169,7 +164,7 @@ class Devices(Sequence[Device]):
             None if lat != lat else lat,
             self._names[named - 1] if named else None,
             self._distinct[self._attributes[place]],
-            _at(self._since, place, 0),
+            self._since[place],
         )
 
     def rows(self) -> Iterator[Row]:
@@ -179,11 +174,11 @@ class Devices(Sequence[Device]):
             self._ids,
             map(self._kind_of.names.__getitem__, self._kinds),
             map(self._area_of.names.__getitem__, self._areas),
-            chain((None if value != value else value for value in self._lon), repeat(None)),
-            chain((None if value != value else value for value in self._lat), repeat(None)),
-            chain((self._names[place - 1] if place else None for place in self._name), repeat(None)),
+            (None if value != value else value for value in self._lon),
+            (None if value != value else value for value in self._lat),
+            (self._names[place - 1] if place else None for place in self._name),
             map(self._distinct.__getitem__, self._attributes),
-            chain(self._since, repeat(0)),
+            self._since,
             strict=False,
         )
 
@@ -201,7 +196,7 @@ class Devices(Sequence[Device]):
     def since(self) -> NDArray[np.int64]:
         """Since when each is as it is (µs since 1970), 0 = that is not said."""
         said = np.zeros(len(self), np.int64)
-        said[: len(self._since)] = self._since
+        said[: len(self._since.said)] = self._since.said
         return said
 
     def of_kind(self, kind: str) -> Places:
@@ -239,10 +234,9 @@ class Devices(Sequence[Device]):
         self._areas.extend(map(self._area_of, areas))
         numbers = {id(one): self._number_of(one) for one in {id(one): one for one in attributes}.values()}
         self._attributes.extend(numbers[id(one)] for one in attributes)
-        _fill(self._lon, first, lon, math.nan)
-        _fill(self._lat, first, lat, math.nan)
-        _fill(self._name, first, [None if name is None else self._names.append(name) + 1 for name in names], 0)
-        _fill(self._since, first, [instant or None for instant in since], 0)
+        self._put_rare(
+            first, lon, lat, [None if name is None else self._names.append(name) + 1 for name in names], since
+        )
         for one in ids:  # last, since another thread may look it up meanwhile
             self._add_id(one)
 
@@ -250,21 +244,29 @@ class Devices(Sequence[Device]):
         """Put a device in the place of the one of its id."""
         self._keys[place], self._kinds[place] = device.key, self._kind_of(device.kind)
         self._areas[place], self._attributes[place] = self._area_of(device.area), self._number_of(device.attributes)
-        self._put_rare(place, device)
+        known = self._name[place]
+        if device.name is None or (known and self._names[known - 1] == device.name):
+            name = None if device.name is None else known
+        else:
+            name = self._names.append(device.name) + 1
+        self._put_rare(place, [device.lon], [device.lat], [name], [device.since])
 
     def key_and_kind(self, place: int) -> tuple[int, str]:
         """What is asked of many devices at once, without making them up."""
         return self._keys[place], self._kind_of.names[self._kinds[place]]
 
-    def _put_rare(self, place: int, device: Device) -> None:
-        _put(self._lon, place, math.nan if device.lon is None else device.lon, math.nan)
-        _put(self._lat, place, math.nan if device.lat is None else device.lat, math.nan)
-        _put(self._since, place, device.since, 0)
-        known = _at(self._name, place, 0)
-        if device.name is None:
-            _put(self._name, place, 0, 0)
-        elif not known or self._names[known - 1] != device.name:
-            _put(self._name, place, self._names.append(device.name) + 1, 0)
+    def _put_rare(
+        self,
+        first: int,
+        lon: Sequence[float | None],
+        lat: Sequence[float | None],
+        name: Sequence[int | None],
+        since: Sequence[int],
+    ) -> None:
+        self._lon.put(first, lon)
+        self._lat.put(first, lat)
+        self._name.put(first, name)
+        self._since.put(first, [instant or None for instant in since])
 
     def _number_of(self, attributes: Mapping[str, Any]) -> int:
         """Many devices have theirs in common."""
@@ -287,24 +289,3 @@ def _each(numbers: NDArray[Any], places: Places | None, value: Callable[[int], i
     """What each number comes to, of those in some places or of all; each number is asked once."""
     distinct, each = np.unique(numbers if places is None else numbers[places], return_inverse=True)
     return np.array([value(number) for number in distinct.tolist()], np.int64)[each]
-
-
-def _fill(values: "array[Any]", first: int, more: Sequence[float | None], nothing: float) -> None:
-    """Set the values from a place on, None = ``nothing``; as ``_put``."""
-    count = next((count for count in range(len(more), 0, -1) if more[count - 1] is not None), 0)
-    if count:
-        values.extend(array(values.typecode, [nothing]) * (first - len(values)))
-        values.extend(nothing if value is None else value for value in more[:count])
-
-
-def _at(values: "array[Any]", place: int, nothing: float) -> Any:
-    return values[place] if place < len(values) else nothing
-
-
-def _put(values: "array[Any]", place: int, value: float, nothing: float) -> None:
-    """Set a value; what lies beyond the end is ``nothing``, and takes no room."""
-    if place >= len(values):
-        if value == nothing or value != value:
-            return
-        values.extend(array(values.typecode, [nothing]) * (place + 1 - len(values)))
-    values[place] = value
