@@ -49,6 +49,7 @@ class Pipeline:
             state=self.state,
             retention=settings.retention,
             policy_file=settings.policy_file,
+            prepare=self._rehearse,
         )
         self.ingest = IngestService(
             subscriber=self.subscriber,
@@ -101,12 +102,9 @@ class Pipeline:
         self._stop.set()
 
     def run(self) -> int:
-        """Work until ``stop``; returns the exit code. What comes while kernels are compiled waits in the broker."""
+        """Work until ``stop``; returns the exit code."""
         gc.freeze()  # what was imported stays
         gc.set_threshold(100_000, 20, 100)  # decoded JSON has no cycles: looking for them costs a third of decoding
-        started = time.monotonic()
-        rehearse(self._city, self._stop.is_set)
-        log.info("kernels are at hand after %.1f s", time.monotonic() - started)
         threads = [
             threading.Thread(target=self._guarded, args=[self.processing.run], name="processing"),
             threading.Thread(target=self._guarded, args=[self.ingest.run], name="ingest"),
@@ -129,6 +127,11 @@ class Pipeline:
             log.error("the pipeline stopped: %s", self._failure, exc_info=self._failure)
             return 1
         return 0
+
+    def _rehearse(self) -> None:
+        started = time.monotonic()
+        rehearse(self._city, self._stop.is_set)
+        log.info("kernels are at hand after %.1f s", time.monotonic() - started)
 
     def _guarded(self, work: Any) -> None:
         """Run a thread; its failure ends the process, so that the supervisor can start it again."""

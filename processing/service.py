@@ -63,10 +63,12 @@ class ProcessingService:
         state: Callable[[], dict[str, Any]],
         retention: Retention | None = None,
         policy_file: Path | None = None,
+        prepare: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``state`` gives the pipeline's own counters for the tick message; ``retention``: how long readings are kept;
-        ``policy_file``: the city's own policy, looked at all the time; ``clock`` seconds since 1970."""
+        ``policy_file``: the city's own policy, looked at all the time; ``prepare`` is called once before the first
+        tick, while readings may come already; ``clock`` seconds since 1970."""
         self._city = city
         self._keeper = PolicyKeeper(database_url, policy_file)
         self.restored = threading.Event()
@@ -76,6 +78,7 @@ class ProcessingService:
         self._topics = topics
         self._publish = publish
         self._state = state
+        self._prepare = prepare
         self._clock = clock
         self._retention = retention or Retention()
         self._queue: queue.SimpleQueue[Committed] = queue.SimpleQueue()
@@ -119,6 +122,8 @@ class ProcessingService:
     def run(self) -> None:
         """Restore, unless that is done, and tick until ``stop``."""
         due = self._begin()
+        self._prepare()
+        due = next_tick(due - TICK, self._now())  # that may have taken long
         self._history.start()
         self._recomputer.start()
         self._keeper.start()
