@@ -1,7 +1,6 @@
 """`cityvitals up`: starts broker, database, pipeline, API and devices, watches them, stops them in reverse."""
 
 import http.client
-import math
 import os
 import ssl
 import sys
@@ -187,25 +186,22 @@ class _Instance:
         data_folder.note_running(self._settings.data_dir, pids)
 
     def _await_ready(self, url: str) -> None:
-        impatient = time.monotonic() + SAY_AFTER
+        note = "not ready yet: the first start on a machine compiles the numeric kernels"
+        self._await("API", lambda: is_ready(url), READY_WITHIN, note)
 
-        def answers() -> bool:
-            nonlocal impatient
-            if time.monotonic() > impatient:
-                _note("not ready yet: the first start on a machine compiles the numeric kernels")
-                impatient = math.inf
-            return is_ready(url)
-
-        self._await("API", answers, READY_WITHIN)
-
-    def _await(self, name: str, answers: "processes.Interrupted", patience: float) -> None:
-        deadline = time.monotonic() + patience
+    def _await(self, name: str, answers: "processes.Interrupted", patience: float, note: str = "") -> None:
+        """``note`` is said once, where it takes long."""
+        started = time.monotonic()
+        deadline = started + patience
         while not answers():
             if self._stop():
                 raise InterruptedByUser
             for service in self._services:
                 if reason := service.exit_reason():
                     raise DeployError(f"{service.spec.name} ended while starting ({reason}); see {service.log}")
+            if note and time.monotonic() > started + SAY_AFTER:
+                _note(note)
+                note = ""
             if time.monotonic() > deadline:
                 raise DeployError(f"the {name} was not ready within {patience:.0f} s; see {self._settings.log_folder}")
             time.sleep(0.05)

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 READ_BYTES = 65_536
 _PUBLISH, _PUBACK = 3, 0x40
 _PUBLISH_RETAINED, _NO_PROPERTIES = b"\x31", b"\x00"
-_TAKEN, _NOTHING_SAID = ReasonCode(PacketTypes.PUBACK), Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]  # paho
+_TAKEN, _NOTHING_SAID = ReasonCode(PacketTypes.PUBACK), Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call] # paho's have no types
 _LARGEST_LENGTH_BYTES = 4
 
 Receive = Callable[[bytes, bytes, int, int, bool, bool, Properties | None], None]
@@ -163,8 +163,8 @@ class BrokerClient(mqtt.Client):
             position += 2
         properties = None
         if data[position]:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho
-            _, length = properties.unpack(data[position:end])  # type: ignore[no-untyped-call]  # paho
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's have no types
+            _, length = properties.unpack(data[position:end])  # type: ignore[no-untyped-call] # paho's have no types
             position += length
         else:
             position += 1

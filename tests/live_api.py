@@ -153,8 +153,12 @@ class RunningApi:
         self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._socket]})
 
     @property
+    def services(self) -> Any:
+        return self.server.config.app.state.services  # type: ignore[union-attr] # a FastAPI application
+
+    @property
     def hub(self) -> Any:
-        return self.server.config.app.state.services.hub  # type: ignore[union-attr] # a FastAPI application
+        return self.services.hub
 
     def start(self) -> None:
         self._thread.start()
@@ -162,8 +166,7 @@ class RunningApi:
 
     def await_broker(self) -> None:
         """The server answers before it has a connection to the broker; wait for that too."""
-        services = self.server.config.app.state.services  # type: ignore[union-attr] # a FastAPI application
-        wait_until(lambda: services.subscriber.connected, "the API's connection to the broker")
+        wait_until(lambda: self.services.subscriber.connected, "the API's connection to the broker")
 
     def stop(self, within: float = PATIENCE) -> bool:
         """Ask the server to end; whether it did."""

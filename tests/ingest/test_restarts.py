@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -136,7 +137,7 @@ def test_what_a_new_connection_brings_is_acknowledged_on_it(
         for number in range(3):
             before, links = sum(total(connection)), ingest.subscriber.state.connections
             with mqtt_client(broker_url, client_id=own, session=True):  # takes the connection over for a moment
-                eventually(lambda seen=links: lost(ingest.subscriber, seen), "the connection is lost")  # type: ignore[misc]
+                eventually(partial(lost, ingest.subscriber, links), "the connection is lost")
                 device.publish(topics.telemetry("parking_bay", "bay-1"), state(number))
             eventually(lambda seen=links: ingest.subscriber.state.connections > seen, "connected again")  # type: ignore[misc]
             eventually(lambda seen=before: sum(total(connection)) > seen, "stored")  # type: ignore[misc]

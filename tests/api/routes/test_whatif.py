@@ -221,7 +221,7 @@ def test_everything_wrong_with_the_policy_is_named(hour: str, client: httpx.Clie
 def test_no_more_than_a_few_run_at_a_time(
     hour: str, api: RunningApi, client: httpx.Client, codes: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    services = api.server.config.app.state.services  # type: ignore[union-attr] # a FastAPI application
+    services = api.services
     monkeypatch.setattr(services.whatif, "_most", 0)
     answer = client.post("/v1/whatif", json=SPAN | {"areas": [codes["city"]]})
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
@@ -231,7 +231,7 @@ def test_nobody_waits_any_more_and_the_run_ends(
     hour: str, api: RunningApi, codes: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller hangs up while a query hangs: the query is cancelled, the thread ends, its place is free again."""
-    services = api.server.config.app.state.services  # type: ignore[union-attr] # a FastAPI application
+    services = api.services
     entered = threading.Event()
 
     def hanging(connection: psycopg.Connection, *_: Any) -> None:
@@ -252,7 +252,7 @@ def test_nobody_waits_any_more_and_the_run_ends(
 def test_what_takes_too_long_is_ended(
     hour: str, api: RunningApi, client: httpx.Client, codes: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    services = api.server.config.app.state.services  # type: ignore[union-attr] # a FastAPI application
+    services = api.services
     monkeypatch.setattr(services.whatif, "_deadline", 0.1)
     monkeypatch.setattr("api.whatif.what_if", lambda connection, *_: connection.execute("SELECT pg_sleep(600)"))
     answer = client.post("/v1/whatif", json=SPAN | {"areas": [codes["city"]]})
